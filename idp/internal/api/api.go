@@ -1,0 +1,32 @@
+package api
+
+import (
+	"context"
+
+	"ellis.example/idp/internal/fault"
+)
+
+// API is a resource server that tokens are issued for.
+type API struct {
+	ID         string            `json:"id" yaml:"id"`             // immutable: keys the pairwise subjects
+	Audience   string            `json:"audience" yaml:"audience"` // resource indicator (RFC 8707 §2)
+	Name       map[string]string `json:"name" yaml:"name"`         // by language
+	SigningAlg string            `json:"signing_alg" yaml:"signing_alg"`
+	Scopes     []Scope           `json:"scopes" yaml:"scopes"`
+	Version    int64             `json:"-" yaml:"-"`
+}
+
+// Scope is one permission with its plain words by language.
+type Scope struct {
+	Name  string            `json:"name" yaml:"name"`
+	Words map[string]string `json:"words" yaml:",inline"`
+}
+
+// ErrNotFound is returned when no such API is registered.
+var ErrNotFound = fault.New(fault.NotFound, "api_not_found", "no such API")
+
+// Reader is what API logic asks of a store.
+type Reader interface {
+	// APIs lists all registered APIs, by id. There are few; callers may keep them as long as their versions stand.
+	APIs(ctx context.Context) ([]API, error)
+}
