@@ -91,14 +91,14 @@ func (f Flow) mustSignIn(st State, now time.Time) string {
 		return "the account may not sign in"
 	case f.Want.Account != "" && f.Want.Account != s.Account:
 		return "another account is signed in than the one asked for"
+	case st.HasFactor && s.ACR != session.AAL2:
+		return "the account has a second factor that this session never proved"
 	case inFlow:
 		return ""
 	case slices.Contains(f.Want.Prompts, "login"), slices.Contains(f.Want.Prompts, "select_account"):
 		return "the request asks for a new sign-in"
 	case f.Want.MaxAge != nil && now.Sub(s.AuthTime) > *f.Want.MaxAge, f.Want.MaxAge != nil && *f.Want.MaxAge == 0:
 		return "the last sign-in is too long ago"
-	case st.HasFactor && s.ACR != session.AAL2:
-		return "the account has a second factor that this session never proved"
 	}
 	return ""
 }
