@@ -1,0 +1,14 @@
+package sqlstore_test
+
+import (
+	"testing"
+
+	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/store/sqlstore"
+	"ellis.example/idp/internal/store/sqlstore/sqltest"
+	"ellis.example/idp/internal/store/storetest"
+)
+
+func open(t *testing.T) *sqlstore.Store { return sqltest.Open(t, clock.System{}) }
+
+func TestContract_Core(t *testing.T) { t.Parallel(); storetest.Core(t, open) }
