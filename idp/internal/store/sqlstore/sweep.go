@@ -1,0 +1,45 @@
+package sqlstore
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// sweep deletes a bounded number of rows that nothing will ask for again. The first placeholder is the present time in
+// microseconds, the second the most rows to delete.
+type sweep string
+
+const sweepRows = 500
+
+func coreSweeps() []sweep {
+	return []sweep{`DELETE FROM spent WHERE (kind, key) IN (SELECT kind, key FROM spent WHERE until < ? LIMIT ?)`}
+}
+
+// sweeps lists what every owner leaves behind.
+var sweeps = slices.Concat(
+	coreSweeps(),
+)
+
+// Sweep deletes what has expired at now, in small transactions between those of requests, and returns how many rows went.
+// Nothing depends on it: what has expired is refused whether it was swept or not.
+func (s *Store) Sweep(ctx context.Context, now time.Time) (int64, error) {
+	var total int64
+	for _, q := range sweeps {
+		for {
+			var n int64
+			err := s.maintain(ctx, func(t *tx) (err error) {
+				n, err = t.exec(string(q), micros(now), sweepRows)
+				return err
+			})
+			total += n
+			if err != nil {
+				return total, err
+			}
+			if n < sweepRows {
+				break
+			}
+		}
+	}
+	return total, nil
+}
