@@ -114,3 +114,9 @@ type ClaimReader interface {
 	// Waits returns how long sub, and anybody for this receipt number, have to wait before the next try; 0 is not at all.
 	Waits(ctx context.Context, sub string, receiptMAC []byte, now time.Time) (person, receipt time.Duration, err error)
 }
+
+// Forget removes what has lost its meaning by now: old Idempotency-Keys, tries and back-offs. It has no condition.
+type Forget struct{ Now time.Time }
+
+// UnitWrite implements unit.Write.
+func (Forget) UnitWrite() {}

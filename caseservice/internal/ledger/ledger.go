@@ -1,0 +1,85 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"ellis.example/caseservice/internal/chain"
+	"ellis.example/caseservice/internal/unit"
+)
+
+// Outcome says how an access ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Allowed Outcome = "allowed"
+	Refused Outcome = "refused" // the policy said no, or the input was wrong
+)
+
+// Purpose is why somebody looked.
+type Purpose string
+
+// The purposes.
+const (
+	SelfService Purpose = "self_service" // a person about their own case
+	Statistics  Purpose = "statistics"   // a machine client that counts
+	Operation   Purpose = "operation"    // a command of an operator
+)
+
+// Entry is one access. The order of its members and their names are part of the canonical text: add at the end, omit
+// when empty, never rename.
+type Entry struct {
+	Act     string  `json:"act"`
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason,omitempty"` // what was missing, when refused
+	Case    string  `json:"case,omitempty"`   // as asked for, when it was known to us
+	Sub     string  `json:"sub,omitempty"`
+	Client  string  `json:"client_id,omitempty"`
+	Txn     string  `json:"txn,omitempty"`
+	JTI     string  `json:"jti,omitempty"`
+	Actor   string  `json:"actor,omitempty"` // operator:<os user>, for commands
+	Purpose Purpose `json:"purpose,omitempty"`
+	Request string  `json:"request,omitempty"` // request id, as in the log
+}
+
+// EventType implements unit.Event.
+func (e Entry) EventType() string { return e.Act }
+
+var _ unit.Event = Entry{}
+
+// Stored is an entry with its place.
+type Stored struct {
+	Writer string    `json:"writer"`
+	Seq    int64     `json:"seq"`
+	At     time.Time `json:"at"` // microseconds, UTC
+	Entry
+}
+
+// body is the exact text that the chain binds.
+type body struct {
+	At int64 `json:"at"` // Unix microseconds
+	Entry
+}
+
+// Encode returns the canonical text of an entry: one line of JSON. A store keeps the members in columns and makes this
+// text again to verify, so that nothing is stored twice and no column can be changed unseen.
+func Encode(at time.Time, e Entry) ([]byte, error) {
+	return json.Marshal(body{at.UnixMicro(), e})
+}
+
+// Report is the result of a verification.
+type Report struct {
+	Writers int           `json:"writers"`
+	Records int64         `json:"records"`
+	Broken  *chain.Broken `json:"broken,omitempty"` // the first bad record, nil when all is well
+}
+
+// Reader is what the commands ask of a store.
+type Reader interface {
+	// Trace returns the entries with this txn or jti, in the order in which they happened.
+	Trace(ctx context.Context, id string) ([]Stored, error)
+	// Verify follows every chain from its first record to its head.
+	Verify(ctx context.Context) (Report, error)
+}

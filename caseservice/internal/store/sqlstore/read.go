@@ -1,0 +1,135 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math"
+	"time"
+
+	"ellis.example/caseservice/internal/cases"
+)
+
+// Reads by key are not interrupted: they take microseconds, and a context that can end costs the driver a goroutine each.
+
+// File implements cases.Reader.
+func (s *Store) File(ctx context.Context, sub, id string) (cases.File, bool, error) {
+	return s.fileBy(ctx, s.stmts.file, sub, id)
+}
+
+// FileByReceipt implements cases.Reader.
+func (s *Store) FileByReceipt(ctx context.Context, sub string, r cases.Receipt) (cases.File, bool, error) {
+	return s.fileBy(ctx, s.stmts.fileByReceipt, sub, string(r))
+}
+
+func (s *Store) fileBy(ctx context.Context, by *sql.Stmt, sub, key string) (cases.File, bool, error) {
+	ctx = context.WithoutCancel(ctx)
+	f, err := scanFile(by.QueryRowContext(ctx, sub, key).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return f, false, nil
+	}
+	if err != nil {
+		return f, false, err
+	}
+	if f.Relationship != cases.Stranger {
+		f.Appointments, err = s.appointments(ctx, f.ID)
+	}
+	return f, err == nil, err
+}
+
+// List implements cases.Reader.
+func (s *Store) List(ctx context.Context, sub string, after cases.Position, limit int) ([]cases.File, error) {
+	at := int64(math.MaxInt64)
+	if after.ID != "" {
+		at = after.UpdatedAt.UnixMicro()
+	}
+	files, err := collect(ctx, s.stmts.list, scanFile, sub, at, at, after.ID, limit)
+	for i := range files {
+		if err == nil {
+			files[i].Appointments, err = s.appointments(ctx, files[i].ID)
+		}
+	}
+	return files, err
+}
+
+// Events implements cases.Reader.
+func (s *Store) Events(ctx context.Context, caseID string, after int64, limit int) ([]cases.Event, error) {
+	return collect(ctx, s.stmts.events, func(scan scanner) (e cases.Event, err error) {
+		var at int64
+		err = scan(&e.Seq, &e.ID, &e.Code, &at)
+		e.At = time.UnixMicro(at).UTC()
+		return e, err
+	}, caseID, after, limit)
+}
+
+// Counts implements cases.Reader.
+func (s *Store) Counts(ctx context.Context) ([]cases.Count, error) {
+	return collect(ctx, s.stmts.counts, func(scan scanner) (c cases.Count, err error) {
+		err = scan(&c.Form, &c.Stage, &c.N)
+		return c, err
+	})
+}
+
+func (s *Store) appointments(ctx context.Context, caseID string) ([]cases.Appointment, error) {
+	return collect(ctx, s.stmts.appointments, func(scan scanner) (a cases.Appointment, err error) {
+		var at int64
+		var offset int
+		err = scan(&a.ID, &a.Kind, &a.State, &at, &offset, &a.Place, &a.Address)
+		a.StartsAt = time.UnixMicro(at).In(time.FixedZone("", offset))
+		return a, err
+	}, caseID)
+}
+
+// Key implements cases.ClaimReader.
+func (s *Store) Key(ctx context.Context, k cases.Key, now time.Time) (r cases.Remembered, ok bool, err error) {
+	var at int64
+	err = s.stmts.key.QueryRowContext(context.WithoutCancel(ctx), k.Sub, k.Hash[:], now.Add(-cases.KeyLife).UnixMicro()).
+		Scan(&r.Request, &r.Done, &r.Outcome.CaseID, &r.Outcome.Fault, &at)
+	r.At = time.UnixMicro(at).UTC()
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, false, nil
+	}
+	return r, err == nil, err
+}
+
+// Waits implements cases.ClaimReader.
+func (s *Store) Waits(ctx context.Context, sub string, receiptMAC []byte, now time.Time) (person, receipt time.Duration, err error) {
+	ctx = context.WithoutCancel(ctx)
+	var n, since, notBefore int64
+	if err := s.stmts.tries.QueryRowContext(ctx, sub).Scan(&n, &since); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, 0, err
+	}
+	if n >= cases.MaxTries {
+		person = max(0, time.UnixMicro(since).Add(cases.TryWindow).Sub(now))
+	}
+	if err := s.stmts.backoff.QueryRowContext(ctx, receiptMAC).Scan(&notBefore); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, 0, err
+	}
+	return person, max(0, time.UnixMicro(notBefore).Sub(now)), nil
+}
+
+type scanner func(into ...any) error
+
+func scanFile(scan scanner) (f cases.File, err error) {
+	var since, updated int64
+	err = scan(&f.ID, &f.Receipt, &f.Form, &f.Status, &f.Stage, &since, &f.SubmittedOn, &updated, &f.Until, &f.UntilKind, &f.Relationship)
+	f.StatusSince, f.UpdatedAt = time.UnixMicro(since).UTC(), time.UnixMicro(updated).UTC()
+	return f, err
+}
+
+// collect runs a statement and scans each row.
+func collect[T any](ctx context.Context, stmt *sql.Stmt, scan func(scanner) (T, error), args ...any) (out []T, err error) {
+	rows, err := stmt.QueryContext(context.WithoutCancel(ctx), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		one, err := scan(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	return out, rows.Err()
+}
