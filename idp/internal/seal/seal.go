@@ -1,0 +1,74 @@
+package seal
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/tink-crypto/tink-go/v2/aead/subtle"
+
+	"ellis.example/idp/internal/fault"
+)
+
+// KeySize is the length of a key-encryption key in bytes.
+const KeySize = 32
+
+const idSize = 4
+
+// ErrOpen is returned for a value that was sealed under another key, for another owner, or was altered.
+var ErrOpen = fault.New(fault.Internal, "unseal_failed", "a stored secret cannot be opened: is the key-encryption key the one that sealed it?")
+
+// Sealer seals under its first key and opens under any. It is safe for concurrent use.
+type Sealer struct {
+	keys []key
+}
+
+type key struct {
+	id   [idSize]byte
+	aead *subtle.AESGCM
+}
+
+// New returns a sealer. The first key seals; the others open what older keys sealed. Each has KeySize random bytes.
+func New(keys ...[]byte) (*Sealer, error) {
+	s := &Sealer{}
+	for _, k := range keys {
+		if len(k) != KeySize {
+			return nil, fmt.Errorf("a key-encryption key has %d bytes, want %d", len(k), KeySize)
+		}
+		a, err := subtle.NewAESGCM(k)
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(append([]byte("ellis key-encryption key id\x00"), k...))
+		s.keys = append(s.keys, key{[idSize]byte(sum[:idSize]), a})
+	}
+	if len(s.keys) == 0 {
+		return nil, fmt.Errorf("no key-encryption key")
+	}
+	return s, nil
+}
+
+// Seal encrypts plain and binds it to owner, a text such as "totp\x00tot_…" that Open must be given again.
+func (s *Sealer) Seal(plain []byte, owner string) ([]byte, error) {
+	k := s.keys[0]
+	c, err := k.aead.Encrypt(plain, []byte(owner))
+	if err != nil {
+		return nil, err
+	}
+	return append(k.id[:], c...), nil
+}
+
+// Open decrypts what Seal made for owner. Errors: ErrOpen.
+func (s *Sealer) Open(sealed []byte, owner string) ([]byte, error) {
+	if len(sealed) < idSize {
+		return nil, ErrOpen
+	}
+	for _, k := range s.keys {
+		if bytes.Equal(k.id[:], sealed[:idSize]) {
+			if plain, err := k.aead.Decrypt(sealed[idSize:], []byte(owner)); err == nil {
+				return plain, nil
+			}
+		}
+	}
+	return nil, ErrOpen
+}
