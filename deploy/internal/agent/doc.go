@@ -1,0 +1,3 @@
+// Package agent is a browser without a screen for black-box tests: it keeps cookies, follows redirects, reads the forms
+// and links of a page and submits them. It runs no script, so whatever it can do works without JavaScript.
+package agent
