@@ -1,0 +1,74 @@
+package i18n
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/nicksnyder/go-i18n/v2/i18n"
+	"golang.org/x/text/language"
+)
+
+// Key names a message of the catalogue: lower-case words joined by dots. Keys are stable; texts may change.
+type Key string
+
+//go:embed catalogue/*.json
+var files embed.FS
+
+// speakers holds one localizer per language. The catalogues are embedded and tested: that they load is an invariant.
+var speakers = sync.OnceValue(func() map[Lang]*i18n.Localizer {
+	bundle := i18n.NewBundle(language.English)
+	bundle.RegisterUnmarshalFunc("json", json.Unmarshal)
+	out := map[Lang]*i18n.Localizer{}
+	for _, l := range Languages() {
+		if _, err := bundle.LoadMessageFileFS(files, "catalogue/"+string(l)+".json"); err != nil {
+			panic("i18n: embedded catalogue: " + err.Error())
+		}
+		out[l] = i18n.NewLocalizer(bundle, string(l))
+	}
+	return out
+})
+
+// Load reads the catalogues now instead of at the first text, so that start-up pays for it.
+func Load() { speakers() }
+
+// Text returns the message in this language. args are name, value, name, value for its places; a place named Count that
+// holds an int chooses the plural form. A key that no catalogue has comes back as itself.
+func (l Lang) Text(key Key, args ...any) string {
+	data, count := places(args)
+	text, err := l.speaker().Localize(&i18n.LocalizeConfig{MessageID: string(key), TemplateData: data, PluralCount: count})
+	if err != nil && text == "" {
+		return string(key)
+	}
+	return text
+}
+
+// Has reports whether this language's catalogue has the key.
+func (l Lang) Has(key Key) bool {
+	_, tag, err := l.speaker().LocalizeWithTag(&i18n.LocalizeConfig{MessageID: string(key), TemplateData: map[string]any{"Count": 1}, PluralCount: 1})
+	return err == nil && tag == language.Make(string(l))
+}
+
+func (l Lang) speaker() *i18n.Localizer {
+	if s, ok := speakers()[l]; ok {
+		return s
+	}
+	return speakers()[English]
+}
+
+// places turns name, value pairs into template data and finds the plural operand.
+func places(args []any) (data map[string]any, count any) {
+	if len(args) == 0 {
+		return nil, nil
+	}
+	data = make(map[string]any, len(args)/2)
+	for i := 0; i+1 < len(args); i += 2 {
+		name := fmt.Sprint(args[i])
+		data[name] = args[i+1]
+		if n, ok := args[i+1].(int); ok && name == "Count" {
+			count = n
+		}
+	}
+	return data, count
+}
