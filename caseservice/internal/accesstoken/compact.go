@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"ellis.example/caseservice/internal/strictjson"
 )
 
 // Limits of what is read at all. A token of the issuer has about 900 bytes.
@@ -60,12 +62,12 @@ func parseCompact(token string) (compact, error) {
 		return c, err
 	}
 	var err error
-	c.claims, err = object(payload)
+	c.claims, err = strictjson.Object(payload)
 	return c, err
 }
 
 func (c *compact) readHeader(text []byte) error {
-	h, err := object(text)
+	h, err := strictjson.Object(text)
 	if err != nil {
 		return err
 	}

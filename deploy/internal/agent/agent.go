@@ -67,7 +67,9 @@ func (a *Agent) Cookies(u *url.URL) []*http.Cookie { return a.http.Jar.Cookies(u
 func (a *Agent) SetCookies(u *url.URL, c ...*http.Cookie) { a.http.Jar.SetCookies(u, c) }
 
 // Get opens a page, relative to the present one, and follows redirects.
-func (a *Agent) Get(ctx context.Context, ref string) error { return a.do(ctx, http.MethodGet, ref, nil) }
+func (a *Agent) Get(ctx context.Context, ref string) error {
+	return a.do(ctx, http.MethodGet, ref, nil)
+}
 
 // Post submits values to ref and follows redirects.
 func (a *Agent) Post(ctx context.Context, ref string, values url.Values) error {

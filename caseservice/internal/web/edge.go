@@ -1,0 +1,141 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"ellis.example/caseservice/internal/fault"
+	"ellis.example/caseservice/internal/ident"
+)
+
+// Info is what the edge learns about a request while it is handled. Handlers fill in what the log line may say: names of
+// routes and identifiers, never a path, a query, a token or a receipt number.
+type Info struct {
+	ID     string // request id: in the log, in the ledger, in the X-Request-Id header
+	Route  string // template of the route
+	Client string // client_id of a verified token
+	Txn    string // txn of a verified token
+	Cause  error  // what went wrong, for the log alone
+}
+
+type infoKey struct{}
+
+// InfoOf returns the request's Info, never nil.
+func InfoOf(r *http.Request) *Info {
+	if i, ok := r.Context().Value(infoKey{}).(*Info); ok {
+		return i
+	}
+	return &Info{}
+}
+
+// Edge is what every public request passes.
+type Edge struct {
+	Log     *slog.Logger
+	HSTS    bool // the service is reached by https
+	Observe func(route string, status int, took time.Duration)
+}
+
+// The headers of every answer. Shared slices: they are never changed.
+var (
+	noStore   = []string{"no-store"}
+	noSniff   = []string{"nosniff"}
+	noRefer   = []string{"no-referrer"}
+	noContent = []string{"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
+	sameSite  = []string{"same-origin"}
+	deny      = []string{"DENY"}
+	hsts      = []string{"max-age=63072000; includeSubDomains"}
+)
+
+// Wrap returns h behind the edge.
+func (e Edge) Wrap(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		info := &Info{ID: ident.New("req"), Route: "other"}
+		e.headers(w.Header(), info.ID)
+		rec := &recorder{ResponseWriter: w}
+		defer e.finish(rec, r, info, began)
+		h.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), infoKey{}, info)))
+	})
+}
+
+func (e Edge) headers(h http.Header, id string) {
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
+	h["Referrer-Policy"] = noRefer
+	h["Content-Security-Policy"] = noContent
+	h["Cross-Origin-Resource-Policy"] = sameSite
+	h["X-Frame-Options"] = deny
+	h["X-Request-Id"] = []string{id}
+	if e.HSTS {
+		h["Strict-Transport-Security"] = hsts
+	}
+}
+
+// finish answers for a handler that panicked, and writes the one log line of the request.
+func (e Edge) finish(w *recorder, r *http.Request, info *Info, began time.Time) {
+	if p := recover(); p != nil {
+		if p == http.ErrAbortHandler {
+			panic(p)
+		}
+		info.Cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		if w.status == 0 {
+			WriteProblem(w, ProblemOf(info.Cause, info.ID), 0)
+		}
+	}
+	took := time.Since(began)
+	if e.Observe != nil {
+		e.Observe(info.Route, w.status, took)
+	}
+	level := slog.LevelInfo
+	attrs := make([]slog.Attr, 0, 8)
+	attrs = append(attrs, slog.String("request", info.ID), slog.String("method", knownMethod(r.Method)), slog.String("route", info.Route),
+		slog.Int("status", w.status), slog.Duration("took", took))
+	if info.Client != "" {
+		attrs = append(attrs, slog.String("client_id", info.Client), slog.String("txn", info.Txn))
+	}
+	if info.Cause != nil {
+		attrs = append(attrs, slog.String("cause", info.Cause.Error()))
+		if w.status >= http.StatusInternalServerError && !fault.Is(info.Cause, fault.Unavailable) {
+			level = slog.LevelError
+		}
+	}
+	e.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// knownMethod keeps methods that somebody made up out of the log.
+func knownMethod(m string) string {
+	if strings.Contains(" GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT ", " "+m+" ") {
+		return m
+	}
+	return "other"
+}
+
+// recorder remembers the status.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
