@@ -66,6 +66,9 @@ type Reader interface {
 	Grant(ctx context.Context, id string) (Grant, error)
 	// RefreshByHash returns a refresh token with its family and grant. Errors: ErrNotFound.
 	RefreshByHash(ctx context.Context, h [32]byte) (Refresh, Family, Grant, error)
+	// AccessToken returns what is kept of an access token and its grant, revoked ones included; a tombstone of
+	// RevokeToken alone comes back with Revoked set and no grant. Errors: ErrNotFound.
+	AccessToken(ctx context.Context, jti string) (AccessToken, Grant, error)
 	// Consents lists what account allowed client.
 	Consents(ctx context.Context, account, client string) ([]Consent, error)
 	// ConsentsOf lists everything account allowed, by client.
