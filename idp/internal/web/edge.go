@@ -1,0 +1,238 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/ident"
+)
+
+// maxBody bounds what anybody may send, in bytes. The largest honest body is a token request with a client assertion.
+const maxBody = 64 << 10
+
+// Handler answers a request or says why it cannot.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Config is what an Edge needs.
+type Config struct {
+	Issuer         *url.URL // its host is the only one that is answered for
+	Clock          clock.Clock
+	Log            *slog.Logger
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	CSRFKey        []byte         // 256 bits
+	// ErrorPage shows a fault to a person.
+	ErrorPage func(w http.ResponseWriter, r *http.Request, f *fault.Error)
+	// Observe is told about every answer; nil: nobody is.
+	Observe func(route, method string, status int, took time.Duration)
+}
+
+// Edge is what every public request passes.
+type Edge struct {
+	cfg     Config
+	Cookies Cookies
+	cross   *http.CrossOriginProtection
+}
+
+// NewEdge returns the edge of one issuer.
+func NewEdge(cfg Config) *Edge {
+	return &Edge{cfg: cfg, Cookies: Cookies{secure: cfg.Issuer.Scheme == "https"}, cross: http.NewCrossOriginProtection()}
+}
+
+// Request is what the edge knows of a request. Handlers may fill in Client and Txn for the log line.
+type Request struct {
+	ID        string // "req_…": in the log, in the audit, and the support code of errors
+	IP        string
+	UserAgent string
+	Client    string
+	Txn       string
+
+	route string
+	cause error
+}
+
+type requestKey struct{}
+
+// Info returns what the edge knows of the request, never nil.
+func Info(ctx context.Context) *Request {
+	if i, ok := ctx.Value(requestKey{}).(*Request); ok {
+		return i
+	}
+	return &Request{}
+}
+
+var errHost = fault.New(fault.Invalid, "host_unknown", "this server answers for its issuer's host name only")
+
+// Wrap returns next behind the edge.
+func (e *Edge) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		info := &Request{ID: ident.New("req"), IP: e.peer(r), UserAgent: printable(r.UserAgent(), 256), route: "other"}
+		rec := &recorder{ResponseWriter: w}
+		e.headers(rec.Header(), info.ID)
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
+		defer e.finish(rec, r, info, began)
+		if !strings.EqualFold(r.Host, e.cfg.Issuer.Host) {
+			info.cause = errHost
+			http.Error(rec, errHost.Message, http.StatusMisdirectedRequest)
+			return
+		}
+		if r.Body != nil {
+			r.Body = http.MaxBytesReader(rec, r.Body, maxBody)
+		}
+		next.ServeHTTP(rec, r)
+	})
+}
+
+var (
+	noSniff  = []string{"nosniff"}
+	noRefer  = []string{"no-referrer"}
+	deny     = []string{"DENY"}
+	noStore  = []string{"no-store"}
+	bare     = []string{"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
+	sameOpen = []string{"same-origin"}
+	hsts     = []string{"max-age=63072000; includeSubDomains"}
+	noSensor = []string{"camera=(), geolocation=(), microphone=(), payment=(), usb=()"}
+)
+
+// headers sets what every answer carries; the kinds of route widen or replace it.
+func (e *Edge) headers(h http.Header, id string) {
+	h["X-Content-Type-Options"] = noSniff
+	h["Referrer-Policy"] = noRefer
+	h["Content-Security-Policy"] = bare
+	h["X-Frame-Options"] = deny
+	h["Permissions-Policy"] = noSensor
+	h["X-Request-Id"] = []string{id}
+	if e.Cookies.secure {
+		h["Strict-Transport-Security"] = hsts
+	}
+}
+
+// finish answers for a handler that panicked, and writes the one log line of the request.
+func (e *Edge) finish(w *recorder, r *http.Request, info *Request, began time.Time) {
+	if p := recover(); p != nil {
+		if p == http.ErrAbortHandler {
+			panic(p)
+		}
+		info.cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		if w.status == 0 {
+			e.cfg.ErrorPage(w, r, fault.Of(info.cause))
+		}
+	}
+	took := time.Since(began)
+	method := knownMethod(r.Method)
+	if e.cfg.Observe != nil {
+		e.cfg.Observe(info.route, method, w.status, took)
+	}
+	level := slog.LevelInfo
+	attrs := make([]slog.Attr, 0, 9)
+	attrs = append(attrs, slog.String("request", info.ID), slog.String("method", method), slog.String("route", info.route),
+		slog.Int("status", w.status), slog.Duration("took", took), slog.String("ip", info.IP))
+	if info.Client != "" {
+		attrs = append(attrs, slog.String("client_id", info.Client))
+	}
+	if info.Txn != "" {
+		attrs = append(attrs, slog.String("txn", info.Txn))
+	}
+	if info.cause != nil {
+		attrs = append(attrs, slog.String("cause", info.cause.Error()))
+		if w.status >= http.StatusInternalServerError && !fault.Is(info.cause, fault.Unavailable) {
+			level = slog.LevelError
+		}
+	}
+	e.cfg.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// named notes the template of the route that was taken: never a path, which may carry identifiers.
+func named(r *http.Request) *Request {
+	info := Info(r.Context())
+	if route := mux.CurrentRoute(r); route != nil {
+		if t, err := route.GetPathTemplate(); err == nil {
+			info.route = t
+		}
+	}
+	return info
+}
+
+// peer returns the address of the client. A forwarded address counts only as far as trusted proxies vouch for it: from
+// the right, the first that is not one of them.
+func (e *Edge) peer(r *http.Request) string {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	addr := ap.Addr().Unmap().WithZone("")
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && e.trusted(addr); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		addr = hop.Unmap().WithZone("")
+	}
+	return addr.String()
+}
+
+func (e *Edge) trusted(a netip.Addr) bool {
+	for _, p := range e.cfg.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// printable keeps what a header may put into logs and records: printing ASCII, at most limit bytes.
+func printable(s string, limit int) string {
+	s = s[:min(len(s), limit)]
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// knownMethod keeps methods that somebody made up out of the log.
+func knownMethod(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
+	}
+	return "other"
+}
+
+// recorder remembers the status.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
