@@ -33,10 +33,11 @@ type RevokeSession struct {
 	At      time.Time
 }
 
-// RevokeAccount ends every grant of an account. No condition.
+// RevokeAccount ends every grant of an account, but those of one session if one is spared. No condition.
 type RevokeAccount struct {
-	Account string
-	At      time.Time
+	Account       string
+	ExceptSession string
+	At            time.Time
 }
 
 // RevokeClient ends every grant that was given to a client and forgets the consents. No condition.

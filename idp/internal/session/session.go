@@ -58,6 +58,15 @@ func (s Session) Satisfies(acr string) bool {
 // ErrNotFound is returned when there is no such session, or none that lives.
 var ErrNotFound = fault.New(fault.Unauthenticated, "no_session", "not signed in")
 
+// ErrNoDevice is returned for a browser that the account never signed in from.
+var ErrNoDevice = fault.New(fault.NotFound, "no_device", "not a known device")
+
+// touchEvery is how stale LastSeen may get before it is worth a write.
+const touchEvery = time.Minute
+
+// NeedsTouch reports whether the last use that is noted is too long ago.
+func (s Session) NeedsTouch(now time.Time) bool { return now.Sub(s.LastSeen) >= touchEvery }
+
 // Reader is what session logic asks of a store.
 type Reader interface {
 	// SessionByCookie finds the session whose current cookie hashes to h, ended ones included. Errors: ErrNotFound.
@@ -66,4 +75,6 @@ type Reader interface {
 	Session(ctx context.Context, id string) (Session, error)
 	// SessionsOf lists the sessions of an account that have not ended and not outlived AbsoluteTimeout at now.
 	SessionsOf(ctx context.Context, account string, now time.Time) ([]Session, error)
+	// Device returns the device of an account whose cookie hashes to h. Errors: ErrNoDevice.
+	Device(ctx context.Context, account string, h [32]byte) (Device, error)
 }

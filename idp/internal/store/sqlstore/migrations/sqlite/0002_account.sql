@@ -47,7 +47,8 @@ CREATE TABLE totps (
     account    TEXT   NOT NULL REFERENCES accounts (id),
     label      TEXT   NOT NULL,
     sealed     BLOB   NOT NULL,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    used_at    BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX totps_account ON totps (account);
 
@@ -61,6 +62,7 @@ CREATE TABLE recovery_codes (
     account TEXT   NOT NULL REFERENCES accounts (id),
     hash    BLOB   NOT NULL,
     salt    BLOB   NOT NULL,
+    made_at BIGINT NOT NULL,
     used_at BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (account, hash)
 );

@@ -1,0 +1,82 @@
+package sqlstore
+
+import (
+	"context"
+
+	"ellis.example/idp/internal/client"
+)
+
+var (
+	_ client.Reader = (*Store)(nil)
+	_ client.Source = (*Store)(nil)
+)
+
+func clientWrites() []applier {
+	return []applier{on(applyClientCreate), on(applyClientUpdate), on(applyClientSecret), on(applyClientDelete)}
+}
+
+func applyClientCreate(t *tx, w client.Create) error {
+	c := w.Client
+	if err := t.mustOne(w, "client exists", `INSERT INTO clients (id, metadata, secret_hash, created_at, updated_at, version) VALUES (?,?,?,?,?,1)`,
+		c.ID, text(c), c.SecretHash[:], micros(c.CreatedAt), micros(c.CreatedAt)); err != nil {
+		return err
+	}
+	return t.moved("clients")
+}
+
+func applyClientUpdate(t *tx, w client.Update) error {
+	c := w.Client
+	if err := t.mustOne(w, "version moved on", `UPDATE clients SET metadata = ?, updated_at = ?, version = version + 1 WHERE id = ? AND version = ?`,
+		text(c), micros(c.UpdatedAt), c.ID, c.Version); err != nil {
+		return err
+	}
+	return t.moved("clients")
+}
+
+func applyClientSecret(t *tx, w client.RotateSecret) error {
+	if err := t.mustOne(w, "version moved on", `UPDATE clients SET secret_hash = ?, updated_at = ?, version = version + 1 WHERE id = ? AND version = ?`,
+		w.Hash[:], micros(w.At), w.ID, w.Version); err != nil {
+		return err
+	}
+	return t.moved("clients")
+}
+
+func applyClientDelete(t *tx, w client.Delete) error {
+	if err := t.mustOne(w, "version moved on", `DELETE FROM clients WHERE id = ? AND version = ?`, w.ID, w.Version); err != nil {
+		return err
+	}
+	return t.moved("clients")
+}
+
+const clientColumns = `SELECT id, metadata, secret_hash, created_at, updated_at, version FROM clients`
+
+// Client implements client.Reader.
+func (s *Store) Client(ctx context.Context, id string) (client.Client, error) {
+	c, err := scanClient(s.row(ctx, clientColumns+` WHERE id = ?`, id).Scan)
+	return c, or(err, client.ErrNotFound)
+}
+
+// Clients implements client.Reader and client.Source.
+func (s *Store) Clients(ctx context.Context) (out []client.Client, err error) {
+	err = s.rows(ctx, func(scan func(...any) error) error {
+		c, err := scanClient(scan)
+		out = append(out, c)
+		return err
+	}, clientColumns+` ORDER BY id`)
+	return out, err
+}
+
+func scanClient(scan func(...any) error) (c client.Client, err error) {
+	var id, metadata string
+	var secret []byte
+	var created, updated int64
+	if err = scan(&id, &metadata, &secret, &created, &updated, &c.Version); err != nil {
+		return c, err
+	}
+	err = fromText(metadata, &c)
+	c.ID, c.SecretHash, c.CreatedAt, c.UpdatedAt = id, hash32(secret), timeOf(created), timeOf(updated)
+	return c, err
+}
+
+// ClientsVersion implements client.Source.
+func (s *Store) ClientsVersion(ctx context.Context) (int64, error) { return s.version(ctx, "clients") }

@@ -1,0 +1,83 @@
+package sqlstore
+
+import (
+	"context"
+
+	"ellis.example/idp/internal/keyring"
+)
+
+var _ keyring.Reader = (*Store)(nil)
+
+func keyringWrites() []applier {
+	return []applier{on(applyKeyAdd), on(applyKeyMove), on(applyAddSecret)}
+}
+
+// moved says that something of a kind has changed.
+func (t *tx) moved(kind string) error {
+	_, err := t.exec(`UPDATE versions SET n = n + 1 WHERE kind = ?`, kind)
+	return err
+}
+
+// version returns the number of a kind.
+func (s *Store) version(ctx context.Context, kind string) (n int64, err error) {
+	err = s.row(ctx, `SELECT n FROM versions WHERE kind = ?`, kind).Scan(&n)
+	return n, err
+}
+
+func applyKeyAdd(t *tx, w keyring.Add) error {
+	k := w.Key
+	if err := t.mustOne(w, "key exists, or another holds its place", `INSERT INTO signing_keys (id, alg, state, public, sealed, created_at, active_at) VALUES (?,?,?,?,?,?,?)`,
+		k.ID, k.Alg, string(k.State), string(k.Public), k.Sealed, micros(k.CreatedAt), micros(k.ActiveAt)); err != nil {
+		return err
+	}
+	return t.moved("keys")
+}
+
+func applyKeyMove(t *tx, w keyring.Move) error {
+	var active, ended, gone int64
+	if w.To == keyring.Active {
+		active = micros(w.At)
+	} else if w.From == keyring.Active || w.To == keyring.Discarded {
+		ended = micros(w.At)
+	}
+	if w.To == keyring.Retired || w.To == keyring.Discarded {
+		gone = 1
+	}
+	err := t.mustOne(w, "key is in another state", `UPDATE signing_keys SET state = ?,
+		active_at = CASE WHEN ? <> 0 THEN ? ELSE active_at END, ended_at = CASE WHEN ended_at = 0 THEN ? ELSE ended_at END,
+		sealed = CASE WHEN ? <> 0 THEN ? ELSE sealed END
+		WHERE id = ? AND state = ?`, string(w.To), active, active, ended, gone, []byte{}, w.ID, string(w.From))
+	if err != nil {
+		return err
+	}
+	return t.moved("keys")
+}
+
+func applyAddSecret(t *tx, w keyring.AddSecret) error {
+	return t.mustOne(w, "secret exists", `INSERT INTO secrets (name, sealed, created_at) VALUES (?,?,?)`, w.Name, w.Sealed, micros(w.At))
+}
+
+// Keys implements keyring.Reader.
+func (s *Store) Keys(ctx context.Context) (out []keyring.Key, err error) {
+	err = s.rows(ctx, func(scan func(...any) error) error {
+		var k keyring.Key
+		var public string
+		var created, active, ended int64
+		if err := scan(&k.ID, &k.Alg, &k.State, &public, &k.Sealed, &created, &active, &ended); err != nil {
+			return err
+		}
+		k.Public, k.CreatedAt, k.ActiveAt, k.EndedAt = []byte(public), timeOf(created), timeOf(active), timeOf(ended)
+		out = append(out, k)
+		return nil
+	}, `SELECT id, alg, state, public, sealed, created_at, active_at, ended_at FROM signing_keys ORDER BY created_at, alg, state, id`)
+	return out, err
+}
+
+// KeysVersion implements keyring.Reader.
+func (s *Store) KeysVersion(ctx context.Context) (int64, error) { return s.version(ctx, "keys") }
+
+// SealedSecret implements keyring.Reader.
+func (s *Store) SealedSecret(ctx context.Context, name string) (sealed []byte, err error) {
+	err = s.row(ctx, `SELECT sealed FROM secrets WHERE name = ?`, name).Scan(&sealed)
+	return sealed, or(err, keyring.ErrNoSecret)
+}

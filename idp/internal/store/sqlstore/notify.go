@@ -1,0 +1,54 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"ellis.example/idp/internal/notify"
+)
+
+var _ notify.Reader = (*Store)(nil)
+
+func outboxWrites() []applier {
+	return []applier{on(applyQueue), on(applyClaim), on(applySent), on(applyDefer), on(applyDrop)}
+}
+
+func outboxSweeps() []sweep {
+	return []sweep{`DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_at > 0 AND expires_at < ? - 2592000000000 LIMIT ?)`}
+}
+
+func applyQueue(t *tx, w notify.Queue) error {
+	return t.mustOne(w, "mail exists", `INSERT INTO outbox (id, recipient, lang, template, account, sealed, at, due_at, expires_at) VALUES (?,?,?,?,?,?,?,?,?)`,
+		w.ID, w.Recipient, w.Lang, w.Template, w.Account, w.Sealed, micros(w.At), micros(w.At), micros(w.ExpiresAt))
+}
+
+func applyClaim(t *tx, w notify.Claim) error {
+	return t.mustOne(w, "taken", `UPDATE outbox SET due_at = ?, attempts = attempts + 1 WHERE id = ? AND sent_at = 0 AND due_at <= ?`, micros(w.Until), w.ID, micros(w.At))
+}
+
+func applySent(t *tx, w notify.Sent) error {
+	return t.mustOne(w, "sent", `UPDATE outbox SET sent_at = ?, sealed = ? WHERE id = ? AND sent_at = 0`, micros(w.At), []byte{}, w.ID)
+}
+
+func applyDefer(t *tx, w notify.Defer) error {
+	_, err := t.exec(`UPDATE outbox SET due_at = ? WHERE id = ? AND sent_at = 0`, micros(w.Due), w.ID)
+	return err
+}
+
+func applyDrop(t *tx, w notify.Drop) error {
+	_, err := t.exec(`DELETE FROM outbox WHERE id = ?`, w.ID)
+	return err
+}
+
+// DueMail implements notify.Reader.
+func (s *Store) DueMail(ctx context.Context, now time.Time, limit int) (out []notify.Item, err error) {
+	err = s.rows(ctx, func(scan func(...any) error) error {
+		var i notify.Item
+		var expires int64
+		err := scan(&i.ID, &i.Account, &i.Template, &i.Sealed, &i.Attempts, &expires)
+		i.ExpiresAt = timeOf(expires)
+		out = append(out, i)
+		return err
+	}, `SELECT id, account, template, sealed, attempts, expires_at FROM outbox WHERE sent_at = 0 AND due_at <= ? ORDER BY due_at, id LIMIT ?`, micros(now), limit)
+	return out, err
+}

@@ -1,0 +1,61 @@
+package sqlstore
+
+import (
+	"ellis.example/idp/internal/throttle"
+	"ellis.example/idp/internal/unit"
+)
+
+func throttleWrites() []applier { return []applier{on(applyReservation), on(applySettle)} }
+
+func throttleSweeps() []sweep {
+	return []sweep{`DELETE FROM throttles WHERE key IN (SELECT key FROM throttles WHERE failures < 50 AND updated_at < ? - 2592000000000 LIMIT ?)`}
+}
+
+// applyReservation reads and writes the counters inside the writer's transaction, which no other writer shares.
+func applyReservation(t *tx, w throttle.Reservation) error {
+	next := make([]throttle.Counter, len(w.Keys))
+	for i, k := range w.Keys {
+		c, err := counter(t, k.Name)
+		if err != nil {
+			return err
+		}
+		n, wait, locked := k.Rule.Reserve(c, w.At)
+		if wait > 0 || locked {
+			if w.Refused != nil {
+				w.Refused.Wait, w.Refused.Locked = wait, locked
+			}
+			return &unit.Conflict{Write: w, Why: "wait"}
+		}
+		next[i] = n
+	}
+	for i, k := range w.Keys {
+		if _, err := t.exec(`INSERT INTO throttles (key, failures, until, updated_at) VALUES (?,?,?,?) ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, until = excluded.until, updated_at = excluded.updated_at`,
+			k.Name, next[i].Failures, micros(next[i].Until), micros(next[i].UpdatedAt)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func counter(t *tx, name string) (c throttle.Counter, err error) {
+	var until, updated int64
+	if err = t.row(`SELECT failures, until, updated_at FROM throttles WHERE key = ?`, name).Scan(&c.Failures, &until, &updated); err != nil {
+		return throttle.Counter{}, or(err, nil)
+	}
+	c.Until, c.UpdatedAt = timeOf(until), timeOf(updated)
+	return c, nil
+}
+
+func applySettle(t *tx, w throttle.Settle) error {
+	for _, k := range w.Clear {
+		if _, err := t.exec(`DELETE FROM throttles WHERE key = ?`, k); err != nil {
+			return err
+		}
+	}
+	for _, k := range w.Return {
+		if _, err := t.exec(`UPDATE throttles SET failures = max(failures - 1, 0), until = 0 WHERE key = ?`, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

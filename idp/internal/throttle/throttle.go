@@ -1,0 +1,233 @@
+package throttle
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+	"time"
+
+	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/unit"
+)
+
+// Class is a kind of secret that can be guessed. Classes never share a counter.
+type Class string
+
+// The classes.
+const (
+	Password Class = "password"
+	OTP      Class = "otp"      // one-time codes of authenticator apps
+	Recovery Class = "recovery" // recovery codes
+)
+
+// Limits of consecutive failures. NIST SP 800-63B-4 §3.2.2 allows 100 an account; a share of them is kept for the
+// browsers that its owner signed in from before, so that strangers can use up only theirs.
+const (
+	capStrangers = 90
+	capKnown     = 10
+	capAddress   = 10_000 // an address alone is never refused for good: people share addresses
+)
+
+// Rule says how one counter slows down.
+type Rule struct {
+	Cap      int64         // failures after which nothing is verified any more
+	SoftFrom int64         // the failure from which on there is a delay
+	MaxDelay time.Duration // the delay doubles from one second up to this
+	Forget   time.Duration // the counter starts anew after this long without a failure; zero: never
+}
+
+var (
+	account = Rule{Cap: capStrangers, SoftFrom: 5, MaxDelay: 15 * time.Minute}
+	known   = Rule{Cap: capKnown, SoftFrom: 5, MaxDelay: time.Minute}
+	pair    = Rule{Cap: capStrangers, SoftFrom: 5, MaxDelay: 15 * time.Minute, Forget: 24 * time.Hour}
+	address = Rule{Cap: capAddress, SoftFrom: 20, MaxDelay: time.Minute, Forget: time.Hour}
+)
+
+// Counter is one counter as it stands.
+type Counter struct {
+	Failures  int64
+	Until     time.Time // no guess before then
+	UpdatedAt time.Time
+}
+
+// Reserve counts one guess. It returns the counter as it is to be stored, or how long to wait; locked says that waiting
+// does not help.
+func (r Rule) Reserve(c Counter, now time.Time) (next Counter, wait time.Duration, locked bool) {
+	if r.Forget > 0 && now.Sub(c.UpdatedAt) >= r.Forget {
+		c = Counter{}
+	}
+	switch {
+	case c.Failures >= r.Cap:
+		return c, 0, true
+	case now.Before(c.Until):
+		return c, c.Until.Sub(now), false
+	}
+	c.Failures++
+	c.UpdatedAt = now
+	if over := c.Failures - r.SoftFrom; over >= 0 {
+		delay := r.MaxDelay
+		if over < 20 { // beyond, one second shifted is longer than any MaxDelay
+			delay = min(delay, time.Second<<over)
+		}
+		c.Until = now.Add(delay)
+	}
+	return c, 0, false
+}
+
+// Key is a counter with its rule.
+type Key struct {
+	Name string // hashed: no address and no account id can be read from it
+	Rule Rule
+}
+
+// Guess is one attempt, reserved.
+type Guess struct {
+	keys []Key
+	l    *Limiter
+}
+
+// Reservation counts a guess on all of its counters, or on none. It conflicts when one of them says to wait: Refused
+// tells which.
+type Reservation struct {
+	Keys []Key
+	At   time.Time
+	// Refused is where the store says why it conflicts.
+	Refused *Refusal
+}
+
+// Refusal says why a guess is not looked at.
+type Refusal struct {
+	Wait   time.Duration
+	Locked bool
+}
+
+// Settle ends a guess: Clear forgets the counters (the secret was right), Return takes one failure back from them (it
+// was right, or nothing was verified). No condition.
+type Settle struct {
+	Clear  []string
+	Return []string
+}
+
+// UnitWrite implements unit.Write.
+func (Reservation) UnitWrite() {}
+
+// UnitWrite implements unit.Write.
+func (Settle) UnitWrite() {}
+
+// Faults of throttling. Both read alike to a stranger; neither says whether the account exists.
+var (
+	ErrWait   = fault.New(fault.TooMany, "too_many_attempts", "too many attempts; wait a moment and try again")
+	ErrLocked = fault.New(fault.TooMany, "attempts_exhausted", "too many failed attempts; use a browser that you signed in from before, or ask for help")
+)
+
+// lockedWait is what Retry-After says of a counter that no waiting opens.
+const lockedWait = 15 * time.Minute
+
+// Limiter counts guesses.
+type Limiter struct {
+	commit unit.Committer
+	clk    clock.Clock
+	key    []byte
+}
+
+// New returns a limiter. key (256 bits) keeps names of counters from telling what they count.
+func New(c unit.Committer, clk clock.Clock, key []byte) *Limiter {
+	return &Limiter{commit: c, clk: clk, key: key}
+}
+
+// Subject is whose secret is guessed, from where.
+type Subject struct {
+	Class   Class
+	Account string // account id, or the canonical identifier if there is no such account: it locks in the same way
+	IP      string
+	Known   bool // the browser has signed in to this account before
+}
+
+// Reserve counts a guess before the secret is looked at. The caller ends it with the writes of Succeeded, or with Undo
+// when nothing was verified; a failed guess stays counted. Errors: ErrWait, ErrLocked, both with a time to wait; those of
+// the store.
+func (l *Limiter) Reserve(ctx context.Context, s Subject) (*Guess, error) {
+	g := &Guess{keys: l.keys(s), l: l}
+	w := Reservation{Keys: g.keys, At: l.clk.Now(), Refused: new(Refusal)}
+	err := l.commit.Commit(ctx, unit.Unit{Writes: []unit.Write{w}})
+	if _, refused := unit.ConflictIn[Reservation](err); refused {
+		if w.Refused.Locked {
+			return nil, ErrLocked.After(lockedWait)
+		}
+		return nil, ErrWait.After(w.Refused.Wait)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// keys are the counters of a guess. A known browser has its own share and does not wait for what strangers did.
+func (l *Limiter) keys(s Subject) []Key {
+	net := network(s.IP)
+	if s.Known {
+		return []Key{{l.name(s.Class, "known", s.Account), known}, {l.name(s.Class, "address", net), address}}
+	}
+	return []Key{
+		{l.name(s.Class, "account", s.Account), account},
+		{l.name(s.Class, "pair", s.Account, net), pair},
+		{l.name(s.Class, "address", net), address},
+	}
+}
+
+func (l *Limiter) name(c Class, parts ...string) string {
+	k := unit.Key(append([]string{string(c)}, parts...)...)
+	m := hmac.New(sha256.New, l.key)
+	_, _ = m.Write(k[:])
+	return hex.EncodeToString(m.Sum(nil)[:16])
+}
+
+// network is the part of an address that one subscriber holds: all of IPv4, 64 bits of IPv6.
+func network(ip string) string {
+	a, err := netip.ParseAddr(ip)
+	if err != nil {
+		return ""
+	}
+	if a.Is6() && !a.Is4In6() {
+		p, err := a.Prefix(64)
+		if err == nil {
+			return p.String()
+		}
+	}
+	return a.Unmap().String()
+}
+
+// Succeeded returns the write that goes with the effect of a right secret: the account's counters start anew, the
+// address gets its guess back. Errors of another class stay counted.
+func (g *Guess) Succeeded() unit.Write {
+	w := Settle{}
+	for _, k := range g.keys {
+		if k.Rule == address {
+			w.Return = append(w.Return, k.Name)
+		} else {
+			w.Clear = append(w.Clear, k.Name)
+		}
+	}
+	return w
+}
+
+// Undo gives the guess back: nothing was verified.
+func (g *Guess) Undo(ctx context.Context) error {
+	w := Settle{}
+	for _, k := range g.keys {
+		w.Return = append(w.Return, k.Name)
+	}
+	return g.l.commit.Commit(context.WithoutCancel(ctx), unit.Unit{Writes: []unit.Write{w}})
+}
+
+// Unlock forgets every counter of an account, for an operator. It returns the write.
+func (l *Limiter) Unlock(account string) unit.Write {
+	w := Settle{}
+	for _, c := range []Class{Password, OTP, Recovery} {
+		w.Clear = append(w.Clear, l.name(c, "account", account), l.name(c, "known", account))
+	}
+	return w
+}
