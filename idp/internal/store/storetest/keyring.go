@@ -1,0 +1,139 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"ellis.example/idp/internal/keyring"
+	"ellis.example/idp/internal/unit"
+)
+
+// KeyStore is what Keys needs.
+type KeyStore interface {
+	unit.Committer
+	keyring.Reader
+}
+
+// Keys checks signing keys and sealed secrets.
+func Keys[S KeyStore](t *testing.T, open func(*testing.T) S) {
+	t.Run("one of many first keys wins its place", func(t *testing.T) { t.Parallel(); oneActiveKey(t, open(t)) })
+	t.Run("one of many rotations wins", func(t *testing.T) { t.Parallel(); oneRotation(t, open(t)) })
+	t.Run("the private part goes when a key is retired", func(t *testing.T) { t.Parallel(); retiredIsPublicOnly(t, open(t)) })
+	t.Run("one of many secrets of a name wins", func(t *testing.T) { t.Parallel(); oneSecret(t, open(t)) })
+}
+
+var keyTime = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func key(id, alg string, s keyring.State) keyring.Add {
+	return keyring.Add{Key: keyring.Key{ID: id, Alg: alg, State: s, Public: []byte(`{"kid":"` + id + `"}`), Sealed: []byte("sealed " + id), CreatedAt: keyTime}}
+}
+
+func commit(t *testing.T, s unit.Committer, w ...unit.Write) {
+	t.Helper()
+	if err := s.Commit(t.Context(), unit.Unit{Writes: w}); err != nil {
+		t.Fatalf("commit of %T: %v", w[0], err)
+	}
+}
+
+func conflicts(t *testing.T, s unit.Committer, w ...unit.Write) {
+	t.Helper()
+	if err := s.Commit(t.Context(), unit.Unit{Writes: w}); !unit.IsConflict(err) {
+		t.Fatalf("commit of %+v: %v, want a conflict", w, err)
+	}
+}
+
+func oneActiveKey(t *testing.T, s KeyStore) {
+	before := versionOf(t, s.KeysVersion)
+	wins := Race(t, func(i int) error {
+		return s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{key(fmt.Sprint("k", i), "ES256", keyring.Active)}})
+	})
+	if wins != 1 {
+		t.Fatalf("%d keys became active", wins)
+	}
+	commit(t, s, key("other", "RS256", keyring.Active), key("r1", "ES256", keyring.Retiring), key("r2", "ES256", keyring.Retiring))
+	if got, err := s.Keys(t.Context()); err != nil || len(got) != 4 {
+		t.Fatalf("%d keys, %v", len(got), err)
+	}
+	if after := versionOf(t, s.KeysVersion); after <= before {
+		t.Fatalf("version went from %d to %d", before, after)
+	}
+}
+
+func versionOf(t *testing.T, f func(context.Context) (int64, error)) int64 {
+	t.Helper()
+	n, err := f(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func oneRotation(t *testing.T, s KeyStore) {
+	commit(t, s, key("a", "ES256", keyring.Active), key("n", "ES256", keyring.Next))
+	wins := Race(t, func(i int) error {
+		return s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{
+			keyring.Move{ID: "a", From: keyring.Active, To: keyring.Retiring, At: keyTime.Add(time.Hour)},
+			keyring.Move{ID: "n", From: keyring.Next, To: keyring.Active, At: keyTime.Add(time.Hour)},
+			key(fmt.Sprint("new", i), "ES256", keyring.Next),
+		}})
+	})
+	if wins != 1 {
+		t.Fatalf("%d rotations", wins)
+	}
+	list, err := s.Keys(t.Context())
+	if err != nil || len(list) != 3 {
+		t.Fatalf("%d keys, %v", len(list), err)
+	}
+	for _, k := range list {
+		switch k.ID {
+		case "a":
+			if k.State != keyring.Retiring || !k.EndedAt.Equal(keyTime.Add(time.Hour)) || len(k.Sealed) == 0 {
+				t.Errorf("old key: %+v", k)
+			}
+		case "n":
+			if k.State != keyring.Active || !k.ActiveAt.Equal(keyTime.Add(time.Hour)) || !k.EndedAt.IsZero() {
+				t.Errorf("new key: %+v", k)
+			}
+		}
+	}
+}
+
+func retiredIsPublicOnly(t *testing.T, s KeyStore) {
+	commit(t, s, key("a", "ES256", keyring.Retiring), key("b", "ES256", keyring.Active))
+	commit(t, s, keyring.Move{ID: "a", From: keyring.Retiring, To: keyring.Retired, At: keyTime})
+	commit(t, s, keyring.Move{ID: "b", From: keyring.Active, To: keyring.Discarded, At: keyTime})
+	conflicts(t, s, keyring.Move{ID: "a", From: keyring.Retiring, To: keyring.Active, At: keyTime})
+	conflicts(t, s, keyring.Move{ID: "missing", From: keyring.Next, To: keyring.Active, At: keyTime})
+	list, err := s.Keys(t.Context())
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%d keys, %v", len(list), err)
+	}
+	for _, k := range list {
+		if len(k.Sealed) != 0 || len(k.Public) == 0 {
+			t.Errorf("%s keeps %q and %q", k.State, k.Sealed, k.Public)
+		}
+	}
+}
+
+func oneSecret(t *testing.T, s KeyStore) {
+	if _, err := s.SealedSecret(t.Context(), "pairwise"); !errors.Is(err, keyring.ErrNoSecret) {
+		t.Fatalf("got %v", err)
+	}
+	wins := Race(t, func(i int) error {
+		return s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{keyring.AddSecret{Name: "pairwise", Sealed: []byte{byte(i)}, At: keyTime}}})
+	})
+	if wins != 1 {
+		t.Fatalf("%d secrets", wins)
+	}
+	first, err := s.SealedSecret(t.Context(), "pairwise")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conflicts(t, s, keyring.AddSecret{Name: "pairwise", Sealed: []byte("other"), At: keyTime})
+	if again, err := s.SealedSecret(t.Context(), "pairwise"); err != nil || string(again) != string(first) {
+		t.Fatalf("the secret changed: %v", err)
+	}
+}
