@@ -34,19 +34,19 @@ func applyKeyAdd(t *tx, w keyring.Add) error {
 }
 
 func applyKeyMove(t *tx, w keyring.Move) error {
-	var active, ended, gone int64
-	if w.To == keyring.Active {
-		active = micros(w.At)
-	} else if w.From == keyring.Active || w.To == keyring.Discarded {
-		ended = micros(w.At)
+	const why = "key is in another state, or another holds its place"
+	var err error
+	to, from, at := string(w.To), string(w.From), micros(w.At)
+	switch w.To {
+	case keyring.Active:
+		err = t.mustOne(w, why, `UPDATE signing_keys SET state = ?, active_at = ? WHERE id = ? AND state = ?`, to, at, w.ID, from)
+	case keyring.Retired:
+		err = t.mustOne(w, why, `UPDATE signing_keys SET state = ?, sealed = ? WHERE id = ? AND state = ?`, to, []byte{}, w.ID, from)
+	case keyring.Discarded:
+		err = t.mustOne(w, why, `UPDATE signing_keys SET state = ?, sealed = ?, ended_at = CASE WHEN ended_at = 0 THEN ? ELSE ended_at END WHERE id = ? AND state = ?`, to, []byte{}, at, w.ID, from)
+	default:
+		err = t.mustOne(w, why, `UPDATE signing_keys SET state = ?, ended_at = ? WHERE id = ? AND state = ?`, to, at, w.ID, from)
 	}
-	if w.To == keyring.Retired || w.To == keyring.Discarded {
-		gone = 1
-	}
-	err := t.mustOne(w, "key is in another state", `UPDATE signing_keys SET state = ?,
-		active_at = CASE WHEN ? <> 0 THEN ? ELSE active_at END, ended_at = CASE WHEN ended_at = 0 THEN ? ELSE ended_at END,
-		sealed = CASE WHEN ? <> 0 THEN ? ELSE sealed END
-		WHERE id = ? AND state = ?`, string(w.To), active, active, ended, gone, []byte{}, w.ID, string(w.From))
 	if err != nil {
 		return err
 	}

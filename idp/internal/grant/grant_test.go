@@ -1,0 +1,100 @@
+package grant_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"ellis.example/idp/internal/grant"
+	"ellis.example/idp/internal/ident"
+)
+
+var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func TestFamily_EndsIdleAbsoluteOrRevoked(t *testing.T) {
+	t.Parallel()
+	f := grant.New("grt_1", "portal", now)
+	if !ident.Valid("fam", f.ID) || f.Grant != "grt_1" || f.Client != "portal" {
+		t.Fatalf("got %+v", f)
+	}
+	used := f
+	used.UsedAt = now.Add(80 * 24 * time.Hour)
+	revoked := f
+	revoked.Revoked = now
+	for name, c := range map[string]struct {
+		f    grant.Family
+		at   time.Duration
+		want bool
+	}{
+		"new":                       {f, 0, true},
+		"just before idle":          {f, grant.IdleLifetime - 1, true},
+		"idle":                      {f, grant.IdleLifetime, false},
+		"used lately":               {used, grant.AbsoluteLifetime - 1, true},
+		"used lately, but very old": {used, grant.AbsoluteLifetime, false},
+		"revoked":                   {revoked, 0, false},
+	} {
+		if got := c.f.Stands(now.Add(c.at)); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestRefresh_RetryOnlyInTheWindowForTheSameRequest(t *testing.T) {
+	t.Parallel()
+	child := grant.Refresh{Hash: [32]byte{2}}
+	used := grant.Refresh{Hash: [32]byte{1}, UsedAt: now, Child: child.Hash, Sealed: []byte("x"), Scope: "a b", Resource: "r"}
+	spentChild, other := child, child
+	spentChild.UsedAt, other.Hash = now, [32]byte{3}
+	live := used
+	live.UsedAt = time.Time{}
+	unsealed := used
+	unsealed.Sealed = nil
+	for name, c := range map[string]struct {
+		used, child     grant.Refresh
+		scope, resource string
+		after           time.Duration
+		want            bool
+	}{
+		"at once":             {used, child, "a b", "r", 0, true},
+		"at the edge":         {used, child, "a b", "r", grant.RetryWindow, true},
+		"too late":            {used, child, "a b", "r", grant.RetryWindow + 1, false},
+		"before it was used":  {used, child, "a b", "r", -1, false},
+		"other scope":         {used, child, "a", "r", 0, false},
+		"other resource":      {used, child, "a b", "", 0, false},
+		"successor used":      {used, spentChild, "a b", "r", 0, false},
+		"another's successor": {used, other, "a b", "r", 0, false},
+		"never used":          {live, child, "a b", "r", 0, false},
+		"nothing sealed":      {unsealed, child, "a b", "r", 0, false},
+	} {
+		if got := c.used.MayRetry(c.child, c.scope, c.resource, now.Add(c.after)); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestSuccessor_OpensOnlyUnderThePresentedToken(t *testing.T) {
+	t.Parallel()
+	old, next := ident.NewToken(ident.RefreshToken), ident.NewToken(ident.RefreshToken)
+	sealed, err := grant.SealSuccessor(old, next)
+	if err != nil || bytes.Contains(sealed, []byte(next[4:])) {
+		t.Fatalf("%q, %v", sealed, err)
+	}
+	if got, err := grant.OpenSuccessor(old, sealed); err != nil || got != next {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	again, _ := grant.SealSuccessor(old, next)
+	if bytes.Equal(again, sealed) {
+		t.Error("sealed twice, it looks the same")
+	}
+	altered := bytes.Clone(sealed)
+	altered[len(altered)-1] ^= 1
+	for name, c := range map[string]struct {
+		presented string
+		sealed    []byte
+	}{"another token": {ident.NewToken(ident.RefreshToken), sealed}, "altered": {old, altered}, "short": {old, sealed[:5]}, "empty": {old, nil}} {
+		if got, err := grant.OpenSuccessor(c.presented, c.sealed); !errors.Is(err, grant.ErrSuccessor) || got != "" {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
