@@ -22,7 +22,7 @@ func on[W unit.Write](f func(*tx, W) error) applier {
 
 // appliers lists what every owner can apply.
 var appliers = byType(
-	coreWrites(), accountWrites(), keyringWrites(), clientWrites(), apiWrites(), factorWrites(), throttleWrites(), sessionWrites(), outboxWrites(),
+	coreWrites(), accountWrites(), keyringWrites(), clientWrites(), apiWrites(), grantWrites(), factorWrites(), throttleWrites(), sessionWrites(), outboxWrites(),
 )
 
 func byType(lists ...[]applier) map[reflect.Type]applier {

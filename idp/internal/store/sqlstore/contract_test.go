@@ -18,3 +18,5 @@ func TestContract_Keys(t *testing.T) { t.Parallel(); storetest.Keys(t, open) }
 func TestContract_Clients(t *testing.T) { t.Parallel(); storetest.Clients(t, open) }
 
 func TestContract_APIs(t *testing.T) { t.Parallel(); storetest.APIs(t, open) }
+
+func TestContract_Grants(t *testing.T) { t.Parallel(); storetest.Grants(t, open) }

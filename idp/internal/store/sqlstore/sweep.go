@@ -18,7 +18,7 @@ func coreSweeps() []sweep {
 
 // sweeps lists what every owner leaves behind.
 var sweeps = slices.Concat(
-	coreSweeps(), accountSweeps(), throttleSweeps(), sessionSweeps(), outboxSweeps(),
+	coreSweeps(), accountSweeps(), grantSweeps(), throttleSweeps(), sessionSweeps(), outboxSweeps(),
 )
 
 // Sweep deletes what has expired at now, in small transactions between those of requests, and returns how many rows went.
