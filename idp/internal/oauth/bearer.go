@@ -1,0 +1,105 @@
+package oauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"ellis.example/idp/internal/account"
+	"ellis.example/idp/internal/client"
+	"ellis.example/idp/internal/grant"
+	"ellis.example/idp/internal/web"
+)
+
+// bearer is one of our access tokens that is good right now.
+type bearer struct {
+	claims accessClaims
+	grant  grant.Grant     // of a token for a person
+	person account.Account // the same
+}
+
+func (b bearer) machine() bool { return b.grant.ID == "" }
+
+// look verifies an access token of ours and everything that it stands on: signature, issuer, time, revocation, client, and
+// the person's account. ok is false for anything that does not stand; err is only for what could not be found out.
+func (p *Provider) look(ctx context.Context, text string) (b bearer, ok bool, err error) {
+	raw, err := p.Keys.Verify(ctx, text, typAccessToken)
+	if err != nil {
+		return b, false, onlyOurs(err)
+	}
+	c := &b.claims
+	if json.Unmarshal(raw, c) != nil || c.Issuer != p.issuer || c.JTI == "" || c.ClientID == "" || p.Clock.Now().Unix() >= c.Expires {
+		return b, false, nil
+	}
+	if _, err := p.Clients.Get(ctx, c.ClientID); err != nil {
+		return b, false, unless(err, client.ErrNotFound)
+	}
+	row, g, err := p.Grants.AccessToken(ctx, c.JTI)
+	none := errors.Is(err, grant.ErrNotFound)
+	if err != nil && !none {
+		return b, false, err
+	}
+	if c.Subject == c.ClientID { // no person's subject has the form of a client_id: registration sees to it
+		return b, none || row.Revoked.IsZero(), nil
+	}
+	if none || !row.Revoked.IsZero() || !g.Revoked.IsZero() || g.ID == "" || g.Client != c.ClientID {
+		return b, false, nil
+	}
+	b.grant = g
+	if b.person, err = p.Accounts.Account(ctx, g.Account); err != nil {
+		return b, false, unless(err, account.ErrNotFound)
+	}
+	return b, b.person.MaySignIn(), nil
+}
+
+// unless swallows one error.
+func unless(err, expected error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return err
+}
+
+// bearerOf returns the access token of a request: from the Authorization header, or from a form body (RFC 6750 §2.1, §2.2).
+// A token in the query is never looked at (RFC 9700 §4.3.2). Errors: invalid_request when there are two.
+func bearerOf(r *http.Request) (string, error) {
+	var found []string
+	for _, h := range r.Header.Values("Authorization") {
+		if scheme, token, ok := strings.Cut(h, " "); ok && strings.EqualFold(scheme, "Bearer") {
+			found = append(found, token)
+		}
+	}
+	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		form, err := readForm(r)
+		if err != nil {
+			return "", err
+		}
+		if t := form.Get("access_token"); t != "" {
+			found = append(found, t)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", nil
+	case 1:
+		return found[0], nil
+	}
+	return "", problem("invalid_request", "send one access token, in one way")
+}
+
+// bearerError is a refusal of a protected resource (RFC 6750 §3). Without a code nothing was presented, and nothing more is said.
+func (p *Provider) bearerError(status int, code, why, scope string) error {
+	challenge := `Bearer realm="` + p.issuer + `"`
+	shown := code
+	if code == "" {
+		shown = "invalid_token"
+	} else {
+		challenge += `, error="` + code + `", error_description="` + plain(why) + `"`
+	}
+	if scope != "" {
+		challenge += `, scope="` + scope + `"`
+	}
+	return &web.OAuthError{Status: status, Code: shown, Description: why, Challenge: challenge}
+}

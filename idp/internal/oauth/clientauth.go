@@ -1,0 +1,120 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"ellis.example/idp/internal/client"
+	"ellis.example/idp/internal/unit"
+	"ellis.example/idp/internal/web"
+)
+
+// caller is an authenticated client, with what its authentication uses up: that is written in the same commit as whatever
+// the request leads to.
+type caller struct {
+	*client.Entry
+	spend []unit.Write
+}
+
+const spendAssertion = "assertion"
+
+// credentials are what a request presents: exactly one method.
+type credentials struct {
+	method string
+	id     string
+	secret string
+	proof  assertion
+}
+
+// readCredentials finds the one method of a request (RFC 6749 §2.3: no more than one). ok is false when there is none, more
+// than one, or when they contradict each other.
+func readCredentials(r *http.Request, form url.Values) (c credentials, ok bool) {
+	c.id = form.Get("client_id")
+	n := 0
+	switch h := r.Header.Values("Authorization"); {
+	case len(h) > 1:
+		return c, false
+	case len(h) == 1:
+		id, secret, good := parseBasic(h[0])
+		if !good || (c.id != "" && c.id != id) {
+			return c, false
+		}
+		n++
+		c.method, c.id, c.secret = client.AuthBasic, id, secret
+	}
+	if form.Has("client_secret") {
+		n++
+		c.method, c.secret = client.AuthPost, form.Get("client_secret")
+	}
+	if form.Has("client_assertion") || form.Has("client_assertion_type") {
+		n++
+		a, err := readAssertion(form.Get("client_assertion"))
+		if err != nil || form.Get("client_assertion_type") != assertionType || (c.id != "" && c.id != a.subject) {
+			return c, false
+		}
+		c.method, c.id, c.proof = client.AuthPrivateKey, a.subject, a
+	}
+	if n == 0 {
+		c.method = client.AuthNone
+	}
+	return c, n <= 1 && c.id != "" && len(c.id) <= maxCredential && len(c.secret) <= maxCredential
+}
+
+// authenticate finds out which client asks. Every failure has one answer, and an unknown client takes the same path as a
+// wrong secret. Errors: invalid_client; those of the store.
+func (p *Provider) authenticate(r *http.Request, form url.Values) (*caller, error) {
+	ctx := r.Context()
+	cred, ok := readCredentials(r, form)
+	entry, err := p.Clients.Get(ctx, cred.id)
+	known := err == nil
+	if err != nil && !errors.Is(err, client.ErrNotFound) {
+		return nil, err
+	}
+	if !known {
+		entry = p.nobody
+	}
+	c := &caller{Entry: entry}
+	switch cred.method {
+	case client.AuthNone:
+	case client.AuthPrivateKey:
+		ok = ok && entry.TokenEndpointAuth == client.AuthPrivateKey && cred.proof.good(entry.ID, []string{p.issuer, p.issuer + "/token"}, p.Clock.Now()) && cred.proof.signedBy(entry)
+		if ok {
+			c.spend = []unit.Write{unit.Spend{Kind: spendAssertion, Key: unit.Key(entry.ID, cred.proof.jti), Until: cred.proof.until()}}
+		}
+	default:
+		right := entry.SecretIs(cred.secret)
+		ok = ok && right
+	}
+	if !ok || !known || cred.method != entry.TokenEndpointAuth {
+		id := ""
+		if known {
+			id = entry.ID
+		}
+		return nil, p.strangers(ctx, id, clip(cred.id))
+	}
+	web.Info(ctx).Client = entry.ID
+	return c, nil
+}
+
+// strangers records a failed authentication and returns its one answer.
+func (p *Provider) strangers(ctx context.Context, known, claimed string) error {
+	e := refused(p.clientEvent(ctx, "client.refused", ""), "invalid_client")
+	e.Client = known
+	if known == "" {
+		e.Detail = map[string]string{"client_id": claimed}
+	}
+	if err := p.Commit.Commit(ctx, unit.Unit{Event: e}); err != nil {
+		return err
+	}
+	return errClientAuth
+}
+
+// replayed turns the conflict of an assertion that was used before into the answer for it.
+func replayed(err error) error {
+	if s, ok := unit.ConflictIn[unit.Spend](err); ok && s.Kind == spendAssertion {
+		return errClientAuth
+	}
+	return err
+}

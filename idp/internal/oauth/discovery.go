@@ -1,0 +1,113 @@
+package oauth
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"ellis.example/idp/internal/client"
+	"ellis.example/idp/internal/keyring"
+	"ellis.example/idp/internal/session"
+)
+
+// discoveryAge is how long anybody may keep the metadata.
+const discoveryAge = time.Hour
+
+// prepared is an answer that never changes while the process runs.
+type prepared struct {
+	body []byte
+	etag string
+}
+
+// prepare encodes v once.
+func prepare(v any) (prepared, error) {
+	b, err := json.Marshal(v)
+	sum := sha256.Sum256(b)
+	return prepared{b, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}, err
+}
+
+// metadata is what OpenID Connect Discovery §3 and RFC 8414 §2 tell about this provider. It depends on the configured issuer
+// alone, never on a request's headers.
+func (p *Provider) metadata() map[string]any {
+	methods := []string{client.AuthBasic, client.AuthPost, client.AuthPrivateKey, client.AuthNone}
+	m := map[string]any{
+		"issuer":                                p.issuer,
+		"authorization_endpoint":                p.issuer + "/authorize",
+		"token_endpoint":                        p.issuer + "/token",
+		"userinfo_endpoint":                     p.issuer + "/userinfo",
+		"jwks_uri":                              p.issuer + "/jwks",
+		"introspection_endpoint":                p.issuer + "/introspect",
+		"revocation_endpoint":                   p.issuer + "/revoke",
+		"end_session_endpoint":                  p.issuer + "/logout",
+		"response_types_supported":              []string{"code"},
+		"response_modes_supported":              []string{"query", "form_post"},
+		"grant_types_supported":                 []string{client.GrantCode, client.GrantRefresh, client.GrantClientCredentials},
+		"subject_types_supported":               []string{client.Pairwise, client.Public},
+		"id_token_signing_alg_values_supported": []string{"RS256", "ES256"},
+		"scopes_supported":                      client.ProtocolScopes,
+		"claim_types_supported":                 []string{"normal"},
+		"claims_supported": []string{
+			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid", "jti",
+			"name", "given_name", "family_name", "preferred_username", "birthdate", "locale", "updated_at", "email", "email_verified",
+		},
+		"acr_values_supported":                                     []string{session.AAL1, session.AAL2},
+		"prompt_values_supported":                                  prompts,
+		"display_values_supported":                                 []string{"page"},
+		"ui_locales_supported":                                     []string{"en", "es"},
+		"code_challenge_methods_supported":                         []string{"S256"},
+		"authorization_response_iss_parameter_supported":           true,
+		"claims_parameter_supported":                               false,
+		"request_parameter_supported":                              false,
+		"request_uri_parameter_supported":                          false,
+		"token_endpoint_auth_methods_supported":                    methods,
+		"token_endpoint_auth_signing_alg_values_supported":         client.AssertionAlgorithms,
+		"revocation_endpoint_auth_methods_supported":               methods,
+		"revocation_endpoint_auth_signing_alg_values_supported":    client.AssertionAlgorithms,
+		"introspection_endpoint_auth_methods_supported":            methods[:3],
+		"introspection_endpoint_auth_signing_alg_values_supported": client.AssertionAlgorithms,
+	}
+	return m
+}
+
+func (p *Provider) serveDiscovery(w http.ResponseWriter, r *http.Request) error {
+	p.serveCached(w, r, p.discovery.body, p.discovery.etag, "application/json", discoveryAge)
+	return nil
+}
+
+// serveJWKS publishes the signing keys (RFC 7517 §5). Nobody keeps them longer than a new key waits before it signs.
+func (p *Provider) serveJWKS(w http.ResponseWriter, r *http.Request) error {
+	body, etag, err := p.Keys.JWKS(r.Context())
+	if err != nil {
+		return err
+	}
+	p.serveCached(w, r, body, etag, "application/jwk-set+json", keyring.CacheLifetime)
+	return nil
+}
+
+func (p *Provider) serveCached(w http.ResponseWriter, r *http.Request, body []byte, etag, kind string, age time.Duration) {
+	h := w.Header()
+	h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(age/time.Second)))
+	h.Set("ETag", etag)
+	if matches(r.Header.Get("If-None-Match"), etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.Set("Content-Type", kind)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client may be gone
+	}
+}
+
+// matches compares entity tags weakly (RFC 9110 §13.1.2).
+func matches(header, etag string) bool {
+	for tag := range strings.SplitSeq(header, ",") {
+		if t := strings.TrimPrefix(strings.TrimSpace(tag), "W/"); t == etag || t == "*" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,107 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/grant"
+	"ellis.example/idp/internal/ident"
+	"ellis.example/idp/internal/unit"
+)
+
+// introspection is an answer of RFC 7662 §2.2. A token that does not stand, or is not the caller's business, is inactive and
+// nothing more.
+type introspection struct {
+	Active bool `json:"active"`
+	*accessClaims
+	TokenType string `json:"token_type,omitempty"`
+}
+
+// introspect tells a confidential client whether a token stands (RFC 7662).
+func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) error {
+	form, err := readForm(r)
+	if err != nil {
+		return p.wire(err)
+	}
+	c, err := p.authenticate(r, form)
+	if err != nil {
+		return p.wire(err)
+	}
+	ctx := r.Context()
+	if !c.Confidential() {
+		return p.wire(p.refuseToken(ctx, c, p.clientEvent(ctx, "token.introspected", c.ID), problem("unauthorized_client", "introspection is for clients that authenticate")))
+	}
+	text := form.Get("token")
+	if text == "" {
+		return p.wire(p.refuseToken(ctx, c, p.clientEvent(ctx, "token.introspected", c.ID), problem("invalid_request", "token is missing")))
+	}
+	out, e, err := p.introspected(ctx, c, text)
+	if err != nil {
+		return err
+	}
+	if err := p.Commit.Commit(ctx, unit.Unit{Writes: c.spend, Event: e}); err != nil {
+		return p.wire(replayed(err))
+	}
+	return writeJSON(w, out)
+}
+
+// introspected finds the token and says it to those whose business it is: the client that it was issued to, and the client
+// that stands for its API, which has the API's id as its client_id.
+func (p *Provider) introspected(ctx context.Context, c *caller, text string) (introspection, audit.Event, error) {
+	e := p.clientEvent(ctx, "token.introspected", c.ID)
+	if ident.IsToken(ident.RefreshToken, text) {
+		return p.introspectedRefresh(ctx, c, text, e)
+	}
+	b, ok, err := p.look(ctx, text)
+	if err != nil {
+		return introspection{}, e, err
+	}
+	if !ok {
+		return introspection{}, refused(e, "inactive"), nil
+	}
+	mine := b.claims.ClientID == c.ID
+	if !mine {
+		apis, err := p.APIs.APIs(ctx)
+		if err != nil {
+			return introspection{}, e, err
+		}
+		for _, a := range apis {
+			mine = mine || (a.ID == c.ID && a.Audience == b.claims.Audience)
+		}
+	}
+	e.JTI, e.Grant, e.Account, e.Session, e.Txn = b.claims.JTI, b.grant.ID, b.grant.Account, b.grant.Session, b.grant.Txn
+	if !mine {
+		return introspection{}, refused(e, "foreign"), nil
+	}
+	return introspection{Active: true, accessClaims: &b.claims, TokenType: "Bearer"}, e, nil
+}
+
+// introspectedRefresh tells a client about its own refresh token.
+func (p *Provider) introspectedRefresh(ctx context.Context, c *caller, text string, e audit.Event) (introspection, audit.Event, error) {
+	leaf, fam, g, err := p.Grants.RefreshByHash(ctx, ident.Hash(text))
+	if errors.Is(err, grant.ErrNotFound) {
+		return introspection{}, refused(e, "inactive"), nil
+	}
+	if err != nil {
+		return introspection{}, e, err
+	}
+	now := p.Clock.Now()
+	e.Family, e.Grant, e.Txn = fam.ID, g.ID, g.Txn
+	switch {
+	case fam.Client != c.ID:
+		return introspection{}, refused(e, "foreign"), nil
+	case !leaf.UsedAt.IsZero(), !fam.Revoked.IsZero(), !g.Revoked.IsZero(), !now.Before(fam.ExpiresAt), !now.Before(fam.UsedAt.Add(RefreshIdle)):
+		return introspection{}, refused(e, "inactive"), nil
+	}
+	e.Account, e.Session = g.Account, g.Session
+	ends := fam.ExpiresAt
+	if idle := fam.UsedAt.Add(RefreshIdle); idle.Before(ends) {
+		ends = idle
+	}
+	return introspection{Active: true, accessClaims: &accessClaims{
+		Issuer: p.issuer, Subject: p.subject(c.Entry, g.Account), Audience: p.issuer, ClientID: c.ID, Scope: sorted(g.Scopes),
+		Issued: leaf.At.Unix(), Expires: ends.Unix(), ACR: g.ACR, AuthTime: g.AuthTime.Unix(),
+	}}, e, nil
+}

@@ -1,0 +1,144 @@
+package oauth
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"ellis.example/idp/internal/api"
+	"ellis.example/idp/internal/client"
+)
+
+// defaultAlg signs access tokens where an API's registration says nothing, and those for the issuer itself.
+const defaultAlg = "ES256"
+
+// target is what an access token is for: a registered API, or the issuer itself (UserInfo) when api is nil.
+type target struct{ api *api.API }
+
+func (t target) id() string {
+	if t.api == nil {
+		return ""
+	}
+	return t.api.ID
+}
+
+func (t target) alg() string {
+	if t.api == nil || t.api.SigningAlg == "" {
+		return defaultAlg
+	}
+	return t.api.SigningAlg
+}
+
+func (p *Provider) audience(t target) string {
+	if t.api == nil {
+		return p.issuer
+	}
+	return t.api.Audience
+}
+
+// owns reports whether a scope means something to the target. offline_access means something at the token endpoint only.
+func (t target) owns(scope string) bool {
+	if t.api == nil {
+		return scope != "offline_access" && slices.Contains(client.ProtocolScopes, scope)
+	}
+	return slices.ContainsFunc(t.api.Scopes, func(s api.Scope) bool { return s.Name == scope })
+}
+
+// scope returns those of scopes that mean something to the target, sorted: what a token for it says.
+func (t target) scope(scopes []string) string {
+	var out []string
+	for _, s := range scopes {
+		if t.owns(s) {
+			out = append(out, s)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+// chooseTarget finds the one audience of a request: the resource it names, else the one API that its scopes name, else the
+// issuer (RFC 8707 §2). Errors: invalid_target; invalid_scope for a scope that nobody owns any more.
+func (p *Provider) chooseTarget(ctx context.Context, c *client.Entry, scopes []string, resource string) (target, error) {
+	apis, err := p.APIs.APIs(ctx)
+	if err != nil {
+		return target{}, err
+	}
+	var named *api.API
+	for _, s := range scopes {
+		if slices.Contains(client.ProtocolScopes, s) {
+			continue
+		}
+		i := slices.IndexFunc(apis, func(a api.API) bool { return target{&a}.owns(s) })
+		switch {
+		case i < 0:
+			return target{}, problem("invalid_scope", "no API has the scope "+plain(s))
+		case named != nil && named.ID != apis[i].ID:
+			return target{}, errInvalidTarget
+		}
+		named = &apis[i]
+	}
+	if resource != "" {
+		t, ok := p.byResource(apis, resource)
+		if !ok || (named != nil && named.ID != t.id()) {
+			return target{}, errInvalidTarget
+		}
+		named = t.api
+	}
+	if named != nil && !c.HasAPI(named.ID) {
+		return target{}, errInvalidTarget
+	}
+	return target{named}, nil
+}
+
+// byResource compares resource indicators byte by byte.
+func (p *Provider) byResource(apis []api.API, resource string) (target, bool) {
+	if resource == p.issuer {
+		return target{}, true
+	}
+	i := slices.IndexFunc(apis, func(a api.API) bool { return a.Audience == resource })
+	if i < 0 {
+		return target{}, false
+	}
+	return target{&apis[i]}, true
+}
+
+// narrowTarget finds what a token request of an existing grant may be for: the grant's API, or the issuer when the person
+// allowed openid (RFC 8707 §2.2). Errors: invalid_target.
+func (p *Provider) narrowTarget(ctx context.Context, c *client.Entry, grantAPI string, scopes []string, resource string) (target, error) {
+	apis, err := p.APIs.APIs(ctx)
+	if err != nil {
+		return target{}, err
+	}
+	t := target{}
+	if i := slices.IndexFunc(apis, func(a api.API) bool { return a.ID == grantAPI }); i >= 0 {
+		t.api = &apis[i]
+	}
+	if resource != "" && resource != p.audience(t) {
+		if resource != p.issuer || !slices.Contains(scopes, "openid") {
+			return target{}, errInvalidTarget
+		}
+		return target{}, nil
+	}
+	if t.id() != grantAPI || (grantAPI != "" && !c.HasAPI(grantAPI)) {
+		return target{}, errInvalidTarget // the API is gone, or was taken from the client
+	}
+	return t, nil
+}
+
+// fields splits a list of scopes and drops repeated ones.
+func fields(s string) []string {
+	var out []string
+	for f := range strings.SplitSeq(s, " ") {
+		if f != "" && !slices.Contains(out, f) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// sorted is the one form of a list of scopes.
+func sorted(scopes []string) string {
+	c := slices.Clone(scopes)
+	slices.Sort(c)
+	return strings.Join(slices.Compact(c), " ")
+}
