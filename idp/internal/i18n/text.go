@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/language"
@@ -31,12 +32,12 @@ var speakers = sync.OnceValue(func() map[Lang]*i18n.Localizer {
 })
 
 // Load reads the catalogues now instead of at the first text, so that start-up pays for it.
-func Load() { speakers() }
+func Load() { speakers(); keys(); countries() }
 
 // Text returns the message in this language. args are name, value, name, value for its places; a place named Count that
-// holds an int chooses the plural form. A key that no catalogue has comes back as itself.
+// holds an int chooses the plural form; times and durations are written as the language does. A key that no catalogue has comes back as itself.
 func (l Lang) Text(key Key, args ...any) string {
-	data, count := places(args)
+	data, count := l.places(args)
 	text, err := l.speaker().Localize(&i18n.LocalizeConfig{MessageID: string(key), TemplateData: data, PluralCount: count})
 	if err != nil && text == "" {
 		return string(key)
@@ -44,10 +45,27 @@ func (l Lang) Text(key Key, args ...any) string {
 	return text
 }
 
+// keys holds what each catalogue has by itself, without falling back to another language.
+var keys = sync.OnceValue(func() map[Lang]map[Key]json.RawMessage {
+	out := map[Lang]map[Key]json.RawMessage{}
+	for _, l := range Languages() {
+		data, err := files.ReadFile("catalogue/" + string(l) + ".json")
+		var own map[Key]json.RawMessage
+		if err == nil {
+			err = json.Unmarshal(data, &own)
+		}
+		if err != nil {
+			panic("i18n: embedded catalogue: " + err.Error())
+		}
+		out[l] = own
+	}
+	return out
+})
+
 // Has reports whether this language's catalogue has the key.
 func (l Lang) Has(key Key) bool {
-	_, tag, err := l.speaker().LocalizeWithTag(&i18n.LocalizeConfig{MessageID: string(key), TemplateData: map[string]any{"Count": 1}, PluralCount: 1})
-	return err == nil && tag == language.Make(string(l))
+	_, ok := keys()[l][key]
+	return ok
 }
 
 func (l Lang) speaker() *i18n.Localizer {
@@ -58,17 +76,30 @@ func (l Lang) speaker() *i18n.Localizer {
 }
 
 // places turns name, value pairs into template data and finds the plural operand.
-func places(args []any) (data map[string]any, count any) {
+func (l Lang) places(args []any) (data map[string]any, count any) {
 	if len(args) == 0 {
 		return nil, nil
 	}
 	data = make(map[string]any, len(args)/2)
 	for i := 0; i+1 < len(args); i += 2 {
 		name := fmt.Sprint(args[i])
-		data[name] = args[i+1]
+		data[name] = l.place(args[i+1])
 		if n, ok := args[i+1].(int); ok && name == "Count" {
 			count = n
 		}
 	}
 	return data, count
+}
+
+// place writes what has a form of its own in each language.
+func (l Lang) place(v any) any {
+	switch v := v.(type) {
+	case time.Duration:
+		return l.Duration(v)
+	case time.Time:
+		return l.DateTime(v)
+	case Key:
+		return l.Text(v)
+	}
+	return v
 }

@@ -17,6 +17,10 @@ type Page interface {
 type Base struct {
 	// CSRF goes into every form as the hidden field "csrf_token".
 	CSRF string
+	// LanguageCSRF goes into the form of the language switch in place of CSRF: a token is good for one purpose only.
+	LanguageCSRF string
+	// LanguageBack is where the language switch returns to; empty: to Here.
+	LanguageBack string
 	// Here is this page's own path and query: where its main form posts to, and where the language switch returns to.
 	// Empty: the page has no form, and no language switch is shown.
 	Here string

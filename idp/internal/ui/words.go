@@ -1,0 +1,55 @@
+package ui
+
+import (
+	"strconv"
+
+	"ellis.example/idp/internal/i18n"
+)
+
+// ActivityTypes lists the audit events that the activity page has words for.
+func ActivityTypes() []string {
+	return []string{
+		"account.created", "account.changed", "account.updated", "password.changed",
+		"signin.password", "signin.factor", "session.started", "session.ended",
+		"consent.given", "consent.withdrawn", "code.issued",
+		"token.issued", "token.refreshed", "token.refused", "token.reuse", "token.revoked", "token.introspected", "userinfo.read",
+		"factor.enrolled", "factor.removed", "recovery.used", "recovery.renewed", "mail.queued",
+	}
+}
+
+// activity returns the words for an event.
+func (w words) activity(a ActivityItem) string {
+	if key := i18n.Key("activity." + a.Type); w.lang.Has(key) {
+		return w.lang.Text(key)
+	}
+	return w.text("activity.account.changed")
+}
+
+// FaultCodes lists the public codes that the error page has particular words for.
+func FaultCodes() []string {
+	return []string{
+		"form_expired", "cross_site", "host_unknown", "flow_foreign", "flow_not_found", "flow_stale",
+		"client_not_found", "redirect_uri",
+	}
+}
+
+// statuses are the HTTP statuses that have words; others are shown as 400 or 500.
+func statuses() []int { return []int{400, 403, 404, 405, 409, 410, 413, 421, 500} }
+
+// problem is what an error page says.
+type problem struct{ Title, Text string }
+
+// problem chooses the words of a code, else those of a status. Codes come from our own faults, never from a request.
+func (w words) problem(p ErrorPage) problem {
+	stem := "fault." + p.Code
+	if p.Code == "" || !w.lang.Has(i18n.Key(stem+".title")) {
+		stem = "status." + strconv.Itoa(p.Status)
+	}
+	if !w.lang.Has(i18n.Key(stem + ".title")) {
+		stem = "status.500"
+		if p.Status >= 400 && p.Status < 500 {
+			stem = "status.400"
+		}
+	}
+	return problem{w.text(stem + ".title"), w.text(stem + ".text")}
+}
