@@ -35,10 +35,14 @@ var speakers = sync.OnceValue(func() map[Lang]*i18n.Localizer {
 func Load() { speakers(); keys(); countries() }
 
 // Text returns the message in this language. args are name, value, name, value for its places; a place named Count that
-// holds an int chooses the plural form; times and durations are written as the language does. A key that no catalogue has comes back as itself.
+// holds an int chooses the plural form; times and durations are written as the language does. A key that no catalogue
+// has comes back as itself.
 func (l Lang) Text(key Key, args ...any) string {
 	data, count := l.places(args)
 	text, err := l.speaker().Localize(&i18n.LocalizeConfig{MessageID: string(key), TemplateData: data, PluralCount: count})
+	if err != nil && text == "" && count != nil { // a message without plural forms
+		text, err = l.speaker().Localize(&i18n.LocalizeConfig{MessageID: string(key), TemplateData: data})
+	}
 	if err != nil && text == "" {
 		return string(key)
 	}

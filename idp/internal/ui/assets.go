@@ -46,7 +46,7 @@ var assets = sync.OnceValue(func() assetSet {
 		one := sha256.Sum256(data)
 		sum.Write([]byte(path.Base(name)))
 		sum.Write(one[:])
-		set.files[path.Base(name)] = asset{kindOf(name), data, pack(data)}
+		set.files[path.Base(name)] = asset{kindOf(name), data, pack(name, data)}
 	}
 	set.prefix = "/assets/" + hex.EncodeToString(sum.Sum(nil)[:10]) + "/"
 	return set
@@ -67,7 +67,11 @@ func kindOf(name string) string {
 	return "text/plain; charset=utf-8"
 }
 
-func pack(data []byte) []byte {
+// pack compresses what gains by it; fonts are compressed already.
+func pack(name string, data []byte) []byte {
+	if path.Ext(name) == ".woff2" {
+		return nil
+	}
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	if _, err := z.Write(data); err != nil || z.Close() != nil || b.Len() >= len(data)*9/10 {
