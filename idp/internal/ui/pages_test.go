@@ -345,7 +345,7 @@ func TestErrorPage_PrefersTheWordsOfTheCode(t *testing.T) {
 		page ui.ErrorPage
 		key  i18n.Key
 	}{
-		{ui.ErrorPage{Status: 400, Code: "redirect_uri"}, "fault.redirect_uri.title"},
+		{ui.ErrorPage{Status: 400, Code: "redirect_uri_unregistered"}, "fault.redirect_uri_unregistered.title"},
 		{ui.ErrorPage{Status: 404, Code: "unheard_of"}, "status.404.title"},
 		{ui.ErrorPage{Status: 418}, "status.400.title"},
 		{ui.ErrorPage{Status: 502}, "status.500.title"},

@@ -13,7 +13,8 @@ func ActivityTypes() []string {
 		"signin.password", "signin.factor", "session.started", "session.ended",
 		"consent.given", "consent.withdrawn", "code.issued",
 		"token.issued", "token.refreshed", "token.refused", "token.reuse", "token.revoked", "token.introspected", "userinfo.read",
-		"factor.enrolled", "factor.removed", "recovery.used", "recovery.renewed", "mail.queued",
+		"factor.enrolled", "factor.removed", "recovery.used", "recovery.renewed",
+		"signup.requested", "authorize.refused", "mail.queued", "mail.sent", "mail.dropped",
 	}
 }
 
@@ -29,17 +30,16 @@ func (w words) activity(a ActivityItem) string {
 func FaultCodes() []string {
 	return []string{
 		"form_expired", "cross_site", "host_unknown", "flow_foreign", "flow_not_found", "flow_stale",
-		"client_not_found", "redirect_uri",
+		"client_unknown", "redirect_uri_missing", "redirect_uri_unregistered", "logout_redirect_unregistered",
+		"signup_expired", "changed_meanwhile",
 	}
 }
-
-// statuses are the HTTP statuses that have words; others are shown as 400 or 500.
-func statuses() []int { return []int{400, 403, 404, 405, 409, 410, 413, 421, 500} }
 
 // problem is what an error page says.
 type problem struct{ Title, Text string }
 
-// problem chooses the words of a code, else those of a status. Codes come from our own faults, never from a request.
+// problem chooses the words of a code, else those of a status, else those of 400 or 500. Codes come from our own faults,
+// never from a request.
 func (w words) problem(p ErrorPage) problem {
 	stem := "fault." + p.Code
 	if p.Code == "" || !w.lang.Has(i18n.Key(stem+".title")) {

@@ -175,7 +175,7 @@ func others() []ui.Page {
 		ui.Help{Base: signedIn("/help")},
 		ui.Privacy{Base: base("/privacy")},
 		ui.ErrorPage{Base: base(""), Status: 500, Support: "req_7f3k2m9x"},
-		ui.ErrorPage{Base: base(""), Status: 400, Code: "redirect_uri", Support: "req_7f3k2m9x", Developer: "redirect_uri https://portal.example/other is not registered for client portal: register it with `idp client update`", RetryURL: "/signin"},
+		ui.ErrorPage{Base: base(""), Status: 400, Code: "redirect_uri_unregistered", Support: "req_7f3k2m9x", Developer: "redirect_uri https://portal.example/other is not registered for client portal: register it with `idp client update`", RetryURL: "/signin"},
 		ui.ErrorPage{Base: base(""), Status: 418, Code: "never_heard_of"},
 		ui.ErrorPage{Base: base(""), Status: 599},
 	}
