@@ -38,7 +38,8 @@ func (a *Acts) SignOut(ctx context.Context, s session.Session, e audit.Event) er
 // to the account in them.
 func (a *Acts) SignOutEverywhere(ctx context.Context, account, spared string, e audit.Event) error {
 	now := a.clk.Now()
-	e.Type, e.Outcome, e.Account = "session.ended_all", audit.Allowed, account
+	e.Type, e.Outcome, e.Account = "session.ended", audit.Allowed, account
+	e.Detail = map[string]string{"all": "yes", "spared": spared}
 	return a.commit.Commit(ctx, unit.Unit{
 		Writes: []unit.Write{session.EndAll{Account: account, Except: spared, At: now}, grant.RevokeAccount{Account: account, ExceptSession: spared, At: now}},
 		Event:  e,

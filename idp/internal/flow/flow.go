@@ -45,7 +45,8 @@ type Want struct {
 	Prompts   []string       // none | login | consent | select_account (OpenID Connect Core §3.1.2.1)
 	MaxAge    *time.Duration // nil: no limit; 0: only a sign-in within this flow will do
 	ACR       []string       // acr_values in order of preference
-	Account   string         // id_token_hint named this account: no other will do
+	Account   string         // no other account will do
+	Subject   string         // id_token_hint: whom it names, as the client knows them; oauth tells whether that is who signed in
 	LoginHint string         // what to put into the form
 	Locales   []string       // ui_locales
 	Scopes    []string       // to be allowed

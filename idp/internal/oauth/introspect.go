@@ -63,13 +63,12 @@ func (p *Provider) introspected(ctx context.Context, c *caller, text string) (in
 	}
 	mine := b.claims.ClientID == c.ID
 	if !mine {
-		apis, err := p.APIs.APIs(ctx)
+		apis, err := p.APIs.Get(ctx)
 		if err != nil {
 			return introspection{}, e, err
 		}
-		for _, a := range apis {
-			mine = mine || (a.ID == c.ID && a.Audience == b.claims.Audience)
-		}
+		a, err := apis.ByID(c.ID)
+		mine = err == nil && a.Audience == b.claims.Audience
 	}
 	e.JTI, e.Grant, e.Account, e.Session, e.Txn = b.claims.JTI, b.grant.ID, b.grant.Account, b.grant.Session, b.grant.Txn
 	if !mine {

@@ -29,7 +29,7 @@ const (
 	CodeLifetime        = 60 * time.Second
 	AccessTokenLifetime = 5 * time.Minute
 	IDTokenLifetime     = 10 * time.Minute
-	RefreshIdle         = 14 * 24 * time.Hour // a family that is not used for so long has ended
+	RefreshIdle         = grant.IdleLifetime  // a family that is not used for so long has ended
 	RefreshAbsolute     = 30 * 24 * time.Hour // a family ends after this, however much it is used
 	RetryWindow         = 10 * time.Second    // a client that lost the answer gets the same successor again
 )
@@ -62,7 +62,7 @@ type SignOuter interface {
 type Deps struct {
 	Issuer        *url.URL
 	Clients       *client.Cache
-	APIs          api.Reader // cached: it is asked on every request
+	APIs          *api.Cache
 	Keys          Keys
 	Grants        grant.Reader
 	Spent         unit.SpentReader

@@ -59,7 +59,7 @@ func (t target) scope(scopes []string) string {
 // chooseTarget finds the one audience of a request: the resource it names, else the one API that its scopes name, else the
 // issuer (RFC 8707 §2). Errors: invalid_target; invalid_scope for a scope that nobody owns any more.
 func (p *Provider) chooseTarget(ctx context.Context, c *client.Entry, scopes []string, resource string) (target, error) {
-	apis, err := p.APIs.APIs(ctx)
+	apis, err := p.APIs.Get(ctx)
 	if err != nil {
 		return target{}, err
 	}
@@ -68,14 +68,14 @@ func (p *Provider) chooseTarget(ctx context.Context, c *client.Entry, scopes []s
 		if slices.Contains(client.ProtocolScopes, s) {
 			continue
 		}
-		i := slices.IndexFunc(apis, func(a api.API) bool { return target{&a}.owns(s) })
+		owner, err := apis.ScopeOwner(s)
 		switch {
-		case i < 0:
+		case err != nil:
 			return target{}, problem("invalid_scope", "no API has the scope "+plain(s))
-		case named != nil && named.ID != apis[i].ID:
+		case named != nil && named.ID != owner.ID:
 			return target{}, errInvalidTarget
 		}
-		named = &apis[i]
+		named = owner
 	}
 	if resource != "" {
 		t, ok := p.byResource(apis, resource)
@@ -91,36 +91,32 @@ func (p *Provider) chooseTarget(ctx context.Context, c *client.Entry, scopes []s
 }
 
 // byResource compares resource indicators byte by byte.
-func (p *Provider) byResource(apis []api.API, resource string) (target, bool) {
+func (p *Provider) byResource(apis *api.Registry, resource string) (target, bool) {
 	if resource == p.issuer {
 		return target{}, true
 	}
-	i := slices.IndexFunc(apis, func(a api.API) bool { return a.Audience == resource })
-	if i < 0 {
-		return target{}, false
-	}
-	return target{&apis[i]}, true
+	a, err := apis.ByAudience(resource)
+	return target{a}, err == nil
 }
 
 // narrowTarget finds what a token request of an existing grant may be for: the grant's API, or the issuer when the person
-// allowed openid (RFC 8707 §2.2). Errors: invalid_target.
+// allowed openid (RFC 8707 §2.2). Errors: invalid_target, also for an API that is gone or was taken from the client.
 func (p *Provider) narrowTarget(ctx context.Context, c *client.Entry, grantAPI string, scopes []string, resource string) (target, error) {
-	apis, err := p.APIs.APIs(ctx)
-	if err != nil {
-		return target{}, err
-	}
-	t := target{}
-	if i := slices.IndexFunc(apis, func(a api.API) bool { return a.ID == grantAPI }); i >= 0 {
-		t.api = &apis[i]
-	}
-	if resource != "" && resource != p.audience(t) {
-		if resource != p.issuer || !slices.Contains(scopes, "openid") {
-			return target{}, errInvalidTarget
-		}
+	if resource == p.issuer && grantAPI != "" && slices.Contains(scopes, "openid") {
 		return target{}, nil
 	}
-	if t.id() != grantAPI || (grantAPI != "" && !c.HasAPI(grantAPI)) {
-		return target{}, errInvalidTarget // the API is gone, or was taken from the client
+	t := target{}
+	if grantAPI != "" {
+		apis, err := p.APIs.Get(ctx)
+		if err != nil {
+			return target{}, err
+		}
+		if t.api, err = apis.ByID(grantAPI); err != nil || !c.HasAPI(grantAPI) {
+			return target{}, errInvalidTarget
+		}
+	}
+	if resource != "" && resource != p.audience(t) {
+		return target{}, errInvalidTarget
 	}
 	return t, nil
 }

@@ -83,7 +83,7 @@ type identity struct {
 	Expires  int64    `json:"exp"`
 	Issued   int64    `json:"iat"`
 	AuthTime int64    `json:"auth_time"`
-	JTI      string   `json:"jti"` // "<grant>.<random>": lets an id_token_hint be traced to its account
+	JTI      string   `json:"jti"`
 	Nonce    string   `json:"nonce,omitempty"`
 	ACR      string   `json:"acr"`
 	AMR      []string `json:"amr"`
@@ -100,7 +100,7 @@ func (p *Provider) idToken(ctx context.Context, c *client.Entry, g grant.Grant, 
 	}
 	return p.Keys.Sign(ctx, c.IDTokenAlg, typIDToken, identity{
 		Issuer: p.issuer, Subject: p.subject(c, g.Account), Audience: c.ID, Issued: now.Unix(), Expires: now.Add(IDTokenLifetime).Unix(),
-		AuthTime: g.AuthTime.Unix(), JTI: g.ID + "." + ident.New("idt"), Nonce: nonce, ACR: g.ACR, AMR: g.AMR, ATHash: hash,
+		AuthTime: g.AuthTime.Unix(), JTI: ident.New("idt"), Nonce: nonce, ACR: g.ACR, AMR: g.AMR, ATHash: hash,
 		Session: p.Keys.Pairwise("sid", "client:"+c.ID, g.Session),
 	})
 }

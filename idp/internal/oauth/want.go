@@ -3,22 +3,21 @@ package oauth
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/flow"
-	"ellis.example/idp/internal/grant"
 )
 
 // prompts are the values of prompt (OpenID Connect Core §3.1.2.1).
 var prompts = []string{"none", "login", "consent", "select_account"}
 
-// nobodyKnown is asked for when an id_token_hint names somebody whom we cannot find any more: nobody will do.
-const nobodyKnown = "acc_unknown"
+// otherPerson stands for whoever an id_token_hint names when it is not the person who is there: no account has this id.
+const otherPerson = "acc_other"
 
 // wants reads what a request asks of the sign-in. Errors: protoError.
 func (p *Provider) wants(ctx context.Context, r request) (flow.Want, error) {
@@ -47,7 +46,11 @@ func (p *Provider) wants(ctx context.Context, r request) (flow.Want, error) {
 		return w, err
 	}
 	if hint := v.Get("id_token_hint"); hint != "" {
-		w.Account, err = p.hinted(ctx, hint, r.client.ID)
+		c, ok, herr := p.readHint(ctx, hint, r.client.ID)
+		if herr == nil && !ok {
+			herr = problem("invalid_request", "id_token_hint is no ID token that this provider issued to this client")
+		}
+		w.Subject, err = c.Subject, herr
 	}
 	return w, err
 }
@@ -75,7 +78,6 @@ type idClaims struct {
 	Issuer   string `json:"iss"`
 	Subject  string `json:"sub"`
 	Audience string `json:"aud"`
-	JTI      string `json:"jti"`
 }
 
 // readHint verifies an ID token that we issued to clientID at any time (OpenID Connect Core §3.1.2.1: it may have expired,
@@ -91,30 +93,15 @@ func (p *Provider) readHint(ctx context.Context, token, clientID string) (c idCl
 	return c, true, nil
 }
 
-// hinted returns the account that an id_token_hint names.
-func (p *Provider) hinted(ctx context.Context, token, clientID string) (string, error) {
-	c, ok, err := p.readHint(ctx, token, clientID)
-	if err != nil {
-		return "", err
+// knownAs returns f as flow.Next is to see it: an id_token_hint names a subject, which is a one-way derivation, so that it can
+// only be compared with whoever is there.
+func (p *Provider) knownAs(f flow.Flow, c *client.Entry, st flow.State) flow.Flow {
+	if f.Want.Subject == "" || st.Session.ID == "" {
+		return f
 	}
-	if !ok {
-		return "", problem("invalid_request", "id_token_hint is no ID token that this provider issued to this client")
+	f.Want.Account = otherPerson
+	if p.subject(c, st.Account.ID) == f.Want.Subject {
+		f.Want.Account = st.Account.ID
 	}
-	// The subject is a one-way derivation: the grant that the token came of tells whose it is.
-	id, _, _ := strings.Cut(c.JTI, ".")
-	g, err := p.Grants.Grant(ctx, id)
-	if errors.Is(err, grant.ErrNotFound) {
-		return nobodyKnown, nil
-	}
-	if err != nil {
-		return "", err
-	}
-	e, err := p.Clients.Get(ctx, clientID)
-	if err != nil {
-		return "", err
-	}
-	if g.Client != clientID || p.subject(e, g.Account) != c.Subject {
-		return nobodyKnown, nil
-	}
-	return g.Account, nil
+	return f
 }

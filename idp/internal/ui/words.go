@@ -11,10 +11,10 @@ func ActivityTypes() []string {
 	return []string{
 		"account.created", "account.changed", "account.updated", "password.changed",
 		"signin.password", "signin.factor", "session.started", "session.ended",
-		"consent.given", "consent.withdrawn", "code.issued",
-		"token.issued", "token.refreshed", "token.refused", "token.reuse", "token.revoked", "token.introspected", "userinfo.read",
+		"consent.given", "consent.refused", "consent.withdrawn", "code.issued",
+		"token.issued", "token.refreshed", "token.refused", "token.reuse", "token.revoked", "token.introspected", "userinfo.read", "userinfo.refused",
 		"factor.enrolled", "factor.removed", "recovery.used", "recovery.renewed",
-		"signup.requested", "authorize.refused", "mail.queued", "mail.sent", "mail.dropped",
+		"signup.requested", "signup.address_proven", "authorize.refused", "mail.queued", "mail.sent", "mail.dropped",
 	}
 }
 

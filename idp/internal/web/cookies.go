@@ -26,6 +26,7 @@ const (
 	cookieSignin  = "idp_signin"
 	cookieCSRF    = "idp_csrf"
 	cookieLang    = "idp_lang"
+	cookieSignup  = "idp_signup"
 )
 
 func (c Cookies) name(n string) string {
@@ -101,6 +102,17 @@ func (c Cookies) SetSignin(w http.ResponseWriter, token string, maxAge time.Dura
 
 // ClearSignin removes it.
 func (c Cookies) ClearSignin(w http.ResponseWriter) { c.clear(w, cookieSignin) }
+
+// Signup returns the sealed state of a sign-up, or "".
+func (c Cookies) Signup(r *http.Request) string { return c.get(r, cookieSignup) }
+
+// SetSignup writes the sealed state of a sign-up.
+func (c Cookies) SetSignup(w http.ResponseWriter, sealed string, maxAge time.Duration) {
+	c.set(w, cookieSignup, sealed, maxAge)
+}
+
+// ClearSignup removes it.
+func (c Cookies) ClearSignup(w http.ResponseWriter) { c.clear(w, cookieSignup) }
 
 // Lang returns the language that was chosen before, or "".
 func (c Cookies) Lang(r *http.Request) string { return c.get(r, cookieLang) }

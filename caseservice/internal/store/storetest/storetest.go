@@ -104,7 +104,6 @@ func race(t *testing.T, b Backend, of func(i int) unit.Unit) int {
 	return won
 }
 
-
 // sample makes a case of its own; its claim code is the receipt number.
 func sample(n int) cases.Create {
 	f := cases.Workflows().Forms["I-765"]

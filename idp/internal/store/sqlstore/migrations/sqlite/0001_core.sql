@@ -17,6 +17,8 @@ CREATE TABLE audit_events (
     PRIMARY KEY (writer, seq)
 ) WITHOUT ROWID;
 
+CREATE INDEX audit_events_at ON audit_events (at);
+
 -- Filled from audit_events behind the commit; it can be rebuilt from them at any time.
 CREATE TABLE audit_refs (
     ref    TEXT    NOT NULL,

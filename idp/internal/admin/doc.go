@@ -1,0 +1,5 @@
+// Package admin manages what is registered: clients and APIs, one by one or from a document that says how they shall be.
+// Every change is one unit with one audit event.
+//
+// It never speaks HTTP and mounts no routes; commands call it. It keeps no secret: a new one is returned once.
+package admin

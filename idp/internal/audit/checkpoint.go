@@ -1,0 +1,216 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"ellis.example/idp/internal/chain"
+)
+
+// Checkpoint says where every chain stood at one moment. Its text is a signed note (C2SP signed-note): whoever holds one
+// from outside the database can tell whether what it covers is still there.
+type Checkpoint struct {
+	Origin string // issuer
+	At     time.Time
+	Heads  []chain.Head
+}
+
+const checkpointTitle = "ellis audit checkpoint v1"
+
+// CheckpointKey signs and verifies checkpoints.
+type CheckpointKey struct {
+	signer   note.Signer
+	verifier note.Verifier
+}
+
+// algEd25519 is the note signature type of Ed25519.
+const algEd25519 = 1
+
+// NewCheckpointKey derives the key from a 256-bit secret. name is the issuer's host.
+func NewCheckpointKey(name string, seed []byte) (*CheckpointKey, error) {
+	if len(seed) != ed25519.SeedSize {
+		return nil, errors.New("audit: a checkpoint key needs 256 bits")
+	}
+	key := ed25519.NewKeyFromSeed(seed)
+	public := append([]byte{algEd25519}, key.Public().(ed25519.PublicKey)...)
+	hash := sha256.Sum256(append([]byte(name+"\n"), public...))
+	id := binary.BigEndian.Uint32(hash[:4])
+	signer, err := note.NewSigner(fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", name, id, base64.StdEncoding.EncodeToString(append([]byte{algEd25519}, seed...))))
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := note.NewVerifier(fmt.Sprintf("%s+%08x+%s", name, id, base64.StdEncoding.EncodeToString(public)))
+	if err != nil {
+		return nil, err
+	}
+	return &CheckpointKey{signer, verifier}, nil
+}
+
+// Sign returns the text of a checkpoint.
+func (k *CheckpointKey) Sign(c Checkpoint) ([]byte, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%s\n%s\n", checkpointTitle, c.Origin, c.At.UTC().Format(time.RFC3339Nano))
+	for _, h := range c.Heads {
+		fmt.Fprintf(&b, "%s %d %s\n", h.Writer, h.Seq, base64.StdEncoding.EncodeToString(h.Hash[:]))
+	}
+	return note.Sign(&note.Note{Text: b.String()}, k.signer)
+}
+
+var errCheckpoint = errors.New("not a checkpoint")
+
+// Open verifies and reads a checkpoint.
+func (k *CheckpointKey) Open(text []byte) (Checkpoint, error) {
+	n, err := note.Open(text, note.VerifierList(k.verifier))
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	return parseCheckpoint(n.Text)
+}
+
+func parseCheckpoint(text string) (c Checkpoint, err error) {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if len(lines) < 3 || lines[0] != checkpointTitle {
+		return c, errCheckpoint
+	}
+	c.Origin = lines[1]
+	if c.At, err = time.Parse(time.RFC3339Nano, lines[2]); err != nil {
+		return c, errCheckpoint
+	}
+	for _, l := range lines[3:] {
+		f := strings.Split(l, " ")
+		if len(f) != 3 {
+			return c, errCheckpoint
+		}
+		h := chain.Head{Writer: f[0]}
+		raw, err := base64.StdEncoding.Strict().DecodeString(f[2])
+		if err != nil || len(raw) != len(h.Hash) {
+			return c, errCheckpoint
+		}
+		copy(h.Hash[:], raw)
+		if h.Seq, err = strconv.ParseInt(f[1], 10, 64); err != nil || h.Seq < 1 {
+			return c, errCheckpoint
+		}
+		c.Heads = append(c.Heads, h)
+	}
+	return c, nil
+}
+
+const (
+	separator     = "\n\n\n" // never inside a note
+	maxCheckpoint = 1 << 20
+)
+
+// Append adds a checkpoint to a file outside the database, and to disk.
+func Append(file string, text []byte) (err error) {
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // the operator names the file
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(append(bytes.Clone(text), separator...)); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// ReadCheckpoints verifies every checkpoint of a file, oldest first. A file that is not there holds none. Errors: the
+// number of the first that cannot be verified; an unfinished last one, of a writer that was cut off, is passed over.
+func ReadCheckpoints(file string, k *CheckpointKey) ([]Checkpoint, error) {
+	f, err := os.Open(file) //nolint:gosec // the operator names the file
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	return readAll(f, k)
+}
+
+func readAll(r io.Reader, k *CheckpointKey) (out []Checkpoint, err error) {
+	sc := bufio.NewScanner(r)
+	sc.Buffer(nil, maxCheckpoint)
+	sc.Split(func(data []byte, end bool) (int, []byte, error) {
+		if i := bytes.Index(data, []byte(separator)); i >= 0 {
+			return i + len(separator), data[:i], nil
+		}
+		if end {
+			return len(data), nil, nil
+		}
+		return 0, nil, nil
+	})
+	for sc.Scan() {
+		c, err := k.Open(sc.Bytes())
+		if err != nil {
+			return out, fmt.Errorf("checkpoint %d: %w", len(out)+1, err)
+		}
+		out = append(out, c)
+	}
+	return out, sc.Err()
+}
+
+// Behind names the first chain of heads that ends before the checkpoint says it had come, or "": then the database is
+// older than what was signed, as a restored copy is.
+func (c Checkpoint) Behind(heads []chain.Head) string {
+	have := map[string]int64{}
+	for _, h := range heads {
+		have[h.Writer] = h.Seq
+	}
+	for _, h := range c.Heads {
+		if have[h.Writer] < h.Seq {
+			return fmt.Sprintf("writer %s: checkpoint at %d, database at %d", h.Writer, h.Seq, have[h.Writer])
+		}
+	}
+	return ""
+}
+
+// Checkpointer signs checkpoints of a log from time to time.
+type Checkpointer struct {
+	Log    Log
+	Key    *CheckpointKey
+	Origin string
+	File   string
+	Now    func() time.Time
+
+	last map[string]int64
+}
+
+// Once signs a checkpoint if anything was recorded since the last one.
+func (c *Checkpointer) Once(ctx context.Context) error {
+	heads, err := c.Log.Heads(ctx)
+	if err != nil {
+		return err
+	}
+	now := map[string]int64{}
+	moved := false
+	for _, h := range heads {
+		now[h.Writer] = h.Seq
+		moved = moved || c.last[h.Writer] != h.Seq
+	}
+	if !moved {
+		return nil
+	}
+	text, err := c.Key.Sign(Checkpoint{Origin: c.Origin, At: c.Now(), Heads: heads})
+	if err != nil {
+		return err
+	}
+	if err := Append(c.File, text); err != nil {
+		return err
+	}
+	c.last = now
+	return nil
+}
