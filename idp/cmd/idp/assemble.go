@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"ellis.example/idp/internal/acts"
+	"ellis.example/idp/internal/api"
+	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/background"
+	"ellis.example/idp/internal/client"
+	"ellis.example/idp/internal/factor"
+	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/flow"
+	"ellis.example/idp/internal/keyring"
+	"ellis.example/idp/internal/notify"
+	"ellis.example/idp/internal/oauth"
+	"ellis.example/idp/internal/pages"
+	"ellis.example/idp/internal/seal"
+	"ellis.example/idp/internal/store/memstore"
+	"ellis.example/idp/internal/store/sqlstore"
+	"ellis.example/idp/internal/throttle"
+	"ellis.example/idp/internal/ui"
+	"ellis.example/idp/internal/web"
+)
+
+// provider is everything that runs, wired.
+type provider struct {
+	settings
+	store   *sqlstore.Store
+	memory  *memstore.Store
+	sealer  *seal.Sealer
+	ring    *keyring.Ring
+	mailer  *notify.Deliverer
+	metrics *prometheus.Registry
+	state   web.State
+	public  http.Handler
+	inner   http.Handler // the private listener's
+	points  *audit.Checkpointer
+}
+
+// secrets are the long-lived ones that are made at the first start and kept sealed.
+type secrets struct{ csrf, throttle, recovery, refresh, checkpoint []byte }
+
+// assemble opens the stores and wires the provider. The caller ends it with close.
+func assemble(ctx context.Context, s settings) (_ *provider, err error) {
+	p := &provider{settings: s, metrics: prometheus.NewRegistry()}
+	if p.sealer, err = seal.New(s.kek); err != nil {
+		return nil, err
+	}
+	if p.store, err = openStore(ctx, s); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.store.Close())
+		}
+	}()
+	p.memory = memstore.New(s.clock)
+	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
+	p.ring = keyring.New(keyring.Deps{Store: p.store, Commit: p.store, Seal: p.sealer, Clock: s.clock})
+	algs, err := algorithms(ctx, p.store)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.ring.Ensure(ctx, algs...); err != nil {
+		return nil, err
+	}
+	sec, err := readSecrets(p.ring)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.checkpoints(ctx, sec.checkpoint); err != nil {
+		return nil, err
+	}
+	return p, p.wire(sec)
+}
+
+// openStore opens the database and sees to its schema.
+func openStore(ctx context.Context, s settings) (*sqlstore.Store, error) {
+	st, err := sqlstore.Open(ctx, s.database, sqlstore.Options{Clock: s.clock})
+	if err != nil {
+		return nil, err
+	}
+	if err = st.CheckSchema(ctx); errors.Is(err, sqlstore.ErrOlderSchema) && s.migrate {
+		_, err = st.Migrate(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return st, nil
+}
+
+// algorithms are those that registered clients and APIs are signed for.
+func algorithms(ctx context.Context, st *sqlstore.Store) (out []string, err error) {
+	apis, err := st.APIs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range apis {
+		out = append(out, a.SigningAlg)
+	}
+	clients, err := st.Clients(ctx)
+	for _, c := range clients {
+		out = append(out, c.WithDefaults().IDTokenAlg)
+	}
+	return out, err
+}
+
+func readSecrets(r *keyring.Ring) (s secrets, err error) {
+	for name, to := range map[string]*[]byte{
+		"csrf": &s.csrf, "throttle": &s.throttle, "recovery": &s.recovery, "refresh": &s.refresh, "checkpoint": &s.checkpoint,
+	} {
+		if *to, err = r.Secret(name); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// checkpoints prepares the signing of checkpoints, and refuses to go on with a database that is older than one of them:
+// what was spent or revoked since would come back.
+func (p *provider) checkpoints(ctx context.Context, key []byte) error {
+	if p.checkpoint == "" {
+		return nil
+	}
+	k, err := audit.NewCheckpointKey(p.issuer.Hostname(), key)
+	if err != nil {
+		return err
+	}
+	known, err := audit.ReadCheckpoints(p.checkpoint, k)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.checkpoint, err)
+	}
+	heads, err := p.store.Heads(ctx)
+	if err != nil {
+		return err
+	}
+	if n := len(known); n > 0 {
+		if behind := known[n-1].Behind(heads); behind != "" {
+			return fmt.Errorf("the database is older than the last signed checkpoint in %s (%s): it is a restored copy or was cut; serving it would bring spent and revoked things back", p.checkpoint, behind)
+		}
+	}
+	p.points = &audit.Checkpointer{Log: p.store, Key: k, Origin: p.issuer.String(), File: p.checkpoint, Now: p.clock.Now}
+	return nil
+}
+
+// wire builds the handlers.
+func (p *provider) wire(sec secrets) error {
+	renderer, err := ui.New(ui.Brand{Name: p.name, Contact: p.contact})
+	if err != nil {
+		return err
+	}
+	var shown *pages.Pages
+	edge := web.NewEdge(web.Config{
+		Issuer: p.issuer, Clock: p.clock, Log: p.log, TrustedProxies: p.proxies, CSRFKey: sec.csrf, Observe: web.Observer(p.metrics),
+		ErrorPage: func(w http.ResponseWriter, r *http.Request, f *fault.Error) { shown.ShowFault(w, r, f) },
+	})
+	p.mailer = (&notify.Deliverer{
+		Store: p.store, Commit: p.store, Seal: p.sealer, Relay: p.relay, Clock: p.clock, Log: p.log, Observe: counter(p.metrics, "idp_mail_total", "Attempts to deliver mail, by outcome."),
+	}).Init()
+	clients, apis := client.NewCache(p.store, p.clock), api.NewCache(p.store, p.clock)
+	gather := flow.Gatherer{Sessions: p.store, Accounts: p.store, Consents: p.store, Factors: p.store}
+	act := acts.New(p.store, p.clock)
+	shown = pages.New(pages.Deps{
+		Issuer: p.issuer, Edge: edge, Renderer: renderer, Clock: p.clock, Store: p.store, Commit: p.store, Flows: p.memory, Volatile: p.memory,
+		Gather: gather, Clients: clients, APIs: apis, Passwords: factor.NewPasswords(p.pepper, p.hashing), Seal: p.sealer, RecoveryKey: sec.recovery,
+		Limiter: throttle.New(p.store, p.clock, sec.throttle), Acts: act, Wake: p.mailer.Wake, Name: p.name,
+	})
+	protocol, err := oauth.New(oauth.Deps{
+		Issuer: p.issuer, Clients: clients, APIs: apis, Keys: p.ring, Grants: p.store, Spent: p.store, Commit: p.store, Flows: p.memory, Codes: p.memory,
+		Gather: gather, Accounts: p.store, Sessions: p.store, Acts: act, Edge: edge, Show: shown.Show, Clock: p.clock, RefreshSecret: sec.refresh,
+	})
+	if err != nil {
+		return err
+	}
+	r := mux.NewRouter()
+	r.UseEncodedPath()
+	r.NotFoundHandler, r.MethodNotAllowedHandler = edge.NotFound(), edge.MethodNotAllowed()
+	protocol.Mount(r)
+	shown.Mount(r)
+	p.public = edge.Wrap(r)
+	p.inner = web.Private(&p.state, p.metrics, p.degraded)
+	return nil
+}
+
+// counter returns a function that counts by one label.
+func counter(reg prometheus.Registerer, name, help string) func(string) {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"outcome"})
+	reg.MustRegister(c)
+	return func(outcome string) { c.WithLabelValues(outcome).Inc() }
+}
+
+// degraded names what does not work at the moment.
+func (p *provider) degraded(ctx context.Context) (out []string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if p.store.Ping(ctx) != nil {
+		out = append(out, "database")
+	}
+	return out
+}
+
+// jobs are what runs beside the requests.
+func (p *provider) jobs() []background.Job {
+	out := []background.Job{
+		{Name: "audit-index", Every: 2 * time.Second, Do: p.store.IndexAudit},
+		{Name: "sweep", Every: time.Minute, Do: func(ctx context.Context) error {
+			_, err := p.store.Sweep(ctx, p.clock.Now())
+			return err
+		}},
+		{Name: "keys", Every: time.Minute, Do: p.ring.Maintain},
+	}
+	if p.points != nil {
+		out = append(out, background.Job{Name: "checkpoint", Every: 30 * time.Second, Do: p.points.Once})
+	}
+	return out
+}
+
+// close ends the stores. Units that were taken become durable first.
+func (p *provider) close() error { return p.store.Close() }

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ellis.example/idp/internal/account"
+	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/audit/trace"
+	"ellis.example/idp/internal/store/sqlstore"
+)
+
+func newAudit() *cobra.Command {
+	cmd := &cobra.Command{Use: "audit", Short: "Verify, follow and trace the record of what was decided"}
+	databaseFlags(cmd.PersistentFlags())
+	cmd.AddCommand(newAuditVerify(), newAuditTail(), newAuditTrace())
+	return cmd
+}
+
+func newAuditVerify() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "verify", Short: "Follow every chain and compare it with the signed checkpoints", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error {
+				points, err := readCheckpoints(cmd, st)
+				if err != nil {
+					return err
+				}
+				r, err := audit.Verify(ctx, st, points)
+				if err != nil {
+					return err
+				}
+				lines := []string{fmt.Sprintf("%d events of %d writers, %d checkpoints", r.Events, r.Writers, r.Checkpoints)}
+				for _, b := range r.Broken {
+					lines = append(lines, "BROKEN "+b.Error())
+				}
+				if r.Whole() {
+					lines = append(lines, "whole: nothing was changed, removed or added")
+				}
+				if err := say(cmd, struct {
+					audit.Report
+					Whole bool `json:"whole"`
+				}{r, r.Whole()}, lines...); err != nil {
+					return err
+				}
+				if !r.Whole() {
+					return errSilent
+				}
+				return nil
+			})
+		},
+	}
+	keyFlags(cmd.Flags())
+	checkpointFlag(cmd.Flags())
+	issuerFlag(cmd.Flags())
+	return cmd
+}
+
+// readCheckpoints reads the checkpoints if the call names their file; it then needs the issuer and the key-encryption key.
+func readCheckpoints(cmd *cobra.Command, st *sqlstore.Store) ([]audit.Checkpoint, error) {
+	file := str(cmd, "checkpoint-file")
+	if file == "" {
+		return nil, nil
+	}
+	issuer, err := readIssuer(cmd)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := newRing(cmd, st)
+	if err != nil {
+		return nil, err
+	}
+	seed, err := ring.Secret("checkpoint")
+	if err != nil {
+		return nil, err
+	}
+	k, err := audit.NewCheckpointKey(issuer.Hostname(), seed)
+	if err != nil {
+		return nil, err
+	}
+	return audit.ReadCheckpoints(file, k)
+}
+
+func newAuditTail() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "tail", Short: "Print the last events, and with --follow those to come", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			n, err := cmd.Flags().GetInt("lines")
+			if err != nil || n < 0 || n > maxTail {
+				return errUsage{fmt.Errorf("--lines: write a number from 0 to %d", maxTail)}
+			}
+			follow, err := cmd.Flags().GetBool("follow")
+			if err != nil {
+				return err
+			}
+			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error { return tail(cmd, ctx, st, n, follow) })
+		},
+	}
+	cmd.Flags().IntP("lines", "n", 20, "how many of the last events")
+	cmd.Flags().BoolP("follow", "f", false, "go on until interrupted")
+	return cmd
+}
+
+const (
+	maxTail   = 100_000
+	pollEvery = 500 * time.Millisecond
+	// overlap is how far back each look reaches again: writers stamp an event before they commit it.
+	overlap = 5 * time.Second
+)
+
+// tail prints events, each once.
+func tail(cmd *cobra.Command, ctx context.Context, st *sqlstore.Store, n int, follow bool) error {
+	since := time.Now().UTC()
+	list, err := st.LatestEvents(ctx, n)
+	seen := map[string]time.Time{}
+	for {
+		if err != nil {
+			return err
+		}
+		fresh := list[:0]
+		for _, e := range list {
+			id := fmt.Sprint(e.Writer, "/", e.Seq)
+			if _, again := seen[id]; !again {
+				fresh = append(fresh, e)
+			}
+			seen[id] = e.At
+		}
+		if err := printEvents(cmd, fresh); err != nil || !follow {
+			return err
+		}
+		for id, at := range seen {
+			if at.Before(since.Add(-2 * overlap)) {
+				delete(seen, id)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pollEvery):
+		}
+		from := since.Add(-overlap)
+		since = time.Now().UTC()
+		list, err = st.EventsSince(ctx, from, maxTail)
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+	}
+}
+
+// printEvents prints one event a line, as text or JSON.
+func printEvents(cmd *cobra.Command, events []audit.Stored) error {
+	w := cmd.OutOrStdout()
+	if !asJSON(cmd) {
+		return trace.Write(w, events)
+	}
+	enc := json.NewEncoder(w)
+	for _, e := range events {
+		if err := enc.Encode(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newAuditTrace() *cobra.Command {
+	return &cobra.Command{
+		Use:   "trace ID",
+		Short: "Print everything that belongs to a jti, txn, sid, sub, e-mail address or client_id",
+		Long: `Print everything that belongs to an identifier, in the order in which it happened.
+
+A jti, a txn, a grant or a refresh family leads to the whole authorization: how the person signed in,
+what they allowed, the code, the refresh family and every access token. A person (address, user name or
+sub), a client_id or a session lists what carries that identifier.
+
+"caseservice ledger trace" prints what an API did with the tokens: give it the same jti or the seen.txn.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error {
+				id := args[0]
+				if p, err := people(st).Find(ctx, id); err == nil {
+					id = p.ID
+				} else if !errors.Is(err, account.ErrNotFound) {
+					return err
+				}
+				t, err := trace.Of(ctx, st, id)
+				if err != nil {
+					return err
+				}
+				if asJSON(cmd) {
+					return say(cmd, t)
+				}
+				if len(t.Events) == 0 {
+					_, err := io.WriteString(cmd.ErrOrStderr(), "idp: nothing is recorded of "+args[0]+"\n")
+					return errors.Join(err, errSilent)
+				}
+				return trace.Write(cmd.OutOrStdout(), t.Events)
+			})
+		},
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ellis.example/idp/internal/background"
+	"ellis.example/idp/internal/config"
+	"ellis.example/idp/internal/web"
+)
+
+func newServe() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Serve the provider", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := readSettings(cmd)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), s)
+		},
+	}
+	serveFlags(cmd.Flags())
+	return cmd
+}
+
+// serve listens until ctx ends, and returns when everything that was taken is done.
+func serve(ctx context.Context, s settings) (err error) {
+	public, err := listen(ctx, "--listen", s.listen)
+	if err != nil {
+		return err
+	}
+	private, err := listen(ctx, "--private-listen", s.private)
+	if err != nil {
+		return errors.Join(err, public.Close())
+	}
+	p, err := assemble(ctx, s)
+	if err != nil {
+		return errors.Join(err, public.Close(), private.Close())
+	}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { p.mailer.Run(work) })
+	wg.Go(func() { background.Run(work, s.log, p.jobs()...) })
+	err = web.Servers{Log: s.log, Public: p.public, Private: p.inner, State: &p.state, Drain: s.drain}.Run(ctx, public, private)
+	stop()
+	wg.Wait()
+	if p.points != nil {
+		err = errors.Join(err, p.points.Once(context.WithoutCancel(ctx)))
+	}
+	return errors.Join(err, p.close())
+}
+
+func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, &config.Error{Where: flag, Problem: err.Error()}
+	}
+	return l, nil
+}
+
+// newHealthcheck asks the private listener, for container runtimes that have no other way to ask.
+func newHealthcheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "healthcheck", Short: "Ask a running provider whether it serves", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Second)
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, str(cmd, "url")+"/readyz", http.NoBody)
+			if err != nil {
+				return &config.Error{Where: "--url", Problem: err.Error()}
+			}
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				return err
+			}
+			defer res.Body.Close() //nolint:errcheck // only the status counts
+			if res.StatusCode != http.StatusOK {
+				return errors.New("not serving: " + res.Status)
+			}
+			return say(cmd, map[string]string{"status": "ready"}, "ready")
+		},
+	}
+	cmd.Flags().String("url", "http://127.0.0.1:9080", "private listener")
+	return cmd
+}

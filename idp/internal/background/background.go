@@ -1,0 +1,37 @@
+package background
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Job is one thing that is done again and again.
+type Job struct {
+	Name  string
+	Every time.Duration
+	Do    func(ctx context.Context) error
+}
+
+// Run runs the jobs until ctx ends, each at once and then every Every after it was done. A job that fails is logged and
+// tried again at its next turn. It returns when all have ended.
+func Run(ctx context.Context, log *slog.Logger, jobs ...Job) {
+	var wg sync.WaitGroup
+	for _, j := range jobs {
+		wg.Go(func() { j.run(ctx, log) })
+	}
+	wg.Wait()
+}
+
+func (j Job) run(ctx context.Context, log *slog.Logger) {
+	for ctx.Err() == nil {
+		if err := j.Do(ctx); err != nil && ctx.Err() == nil {
+			log.Error("background job failed", "job", j.Name, "cause", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(j.Every):
+		}
+	}
+}
