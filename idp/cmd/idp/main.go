@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -81,7 +82,7 @@ func newRoot(started *bool) *cobra.Command {
 
 Every setting is a flag. What the command line does not say comes from the environment
 (IDP_DATABASE for --database), then from the YAML file that --config names.`,
-		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
+		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			*started = true
 			return config.Load(cmd.Flags(), envPrefix)
@@ -96,5 +97,25 @@ Every setting is a flag. What the command line does not say comes from the envir
 	root.AddCommand(
 		newServe(), newMigrate(), newApply(), newClient(), newAPI(), newUser(), newKeys(), newAudit(), newConfig(), newHealthcheck(), newVersion(),
 	)
+	for _, c := range root.Commands() {
+		group(c)
+	}
 	return root
+}
+
+// group makes a command that only holds others refuse to be called by itself.
+func group(cmd *cobra.Command) {
+	if !cmd.HasSubCommands() {
+		return
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return errUsage{fmt.Errorf("unknown command %q of %s: choose %s", args[0], cmd.CommandPath(), strings.Join(names, ", "))}
+		}
+		return errUsage{fmt.Errorf("%s: choose %s", cmd.CommandPath(), strings.Join(names, ", "))}
+	}
 }

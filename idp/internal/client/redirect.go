@@ -137,6 +137,8 @@ func checkAuthority(raw string, u *url.URL) string {
 		return "write the host in its canonical form: lower-case letters, digits, dots and hyphens, or a plain IP address; no wildcard"
 	case u.Port() != "" && !validPort(u.Port()), strings.HasSuffix(u.Host, ":"):
 		return "write the port as a plain number from 1 to 65535, or leave it and its colon out"
+	case strings.Contains(rest, "*"):
+		return "register each address by itself: they are compared byte by byte, and * stands for nothing but itself"
 	case hasDotSegment("/" + rest):
 		return `remove "." and ".." from the path`
 	}
