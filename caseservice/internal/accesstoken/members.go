@@ -11,13 +11,13 @@ var (
 	errBadContent = errors.New("a member has a value that is too long or holds forbidden characters")
 )
 
-// visible returns a string member of at most max bytes of visible ASCII, "" when it is absent.
-func visible(m map[string]json.RawMessage, name string, max int) (string, error) {
+// visible returns a string member of at most limit bytes of visible ASCII, "" when it is absent.
+func visible(m map[string]json.RawMessage, name string, limit int) (string, error) {
 	s, err := stringMember(m, name)
 	if err != nil {
 		return "", err
 	}
-	if len(s) > max {
+	if len(s) > limit {
 		return "", errBadContent
 	}
 	for i := range len(s) {

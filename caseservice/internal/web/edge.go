@@ -54,7 +54,7 @@ var (
 // Wrap returns h behind the edge.
 func (e Edge) Wrap(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
+		began := time.Now() //nolint:forbidigo // it measures, and decides nothing
 		info := &Info{ID: ident.New("req"), Route: "other"}
 		e.headers(w.Header(), info.ID)
 		rec := &recorder{ResponseWriter: w}
@@ -79,7 +79,7 @@ func (e Edge) headers(h http.Header, id string) {
 // finish answers for a handler that panicked, and writes the one log line of the request.
 func (e Edge) finish(w *recorder, r *http.Request, info *Info, began time.Time) {
 	if p := recover(); p != nil {
-		if p == http.ErrAbortHandler {
+		if p == http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
 			panic(p)
 		}
 		info.Cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())

@@ -163,7 +163,7 @@ func parseRecord(s string) (parsed, error) {
 	if !ok1 || !ok2 || !ok3 || !ok4 || err1 != nil || err2 != nil || len(salt) != saltLen || len(sum) != hashLen {
 		return parsed{}, errRecord
 	}
-	return parsed{params: Params{Memory: m, Time: t, Threads: uint8(p)}, keyID: keyID, salt: salt, hash: sum}, nil //nolint:gosec // p is at most 255
+	return parsed{params: Params{Memory: m, Time: t, Threads: uint8(p)}, keyID: keyID, salt: salt, hash: sum}, nil
 }
 
 func cost(s, prefix string, limit uint32) (uint32, bool) {

@@ -89,7 +89,7 @@ func prepare(list []Key, s *seal.Sealer) (*ready, error) {
 		}
 		var pub jose.JSONWebKey
 		if err := json.Unmarshal(k.Public, &pub); err != nil || pub.KeyID != k.ID || pub.Algorithm != k.Alg || !pub.IsPublic() {
-			return nil, fmt.Errorf("signing key %s: its public part cannot be read (%v)", k.ID, err)
+			return nil, fmt.Errorf("signing key %s: its public part cannot be read (%v)", k.ID, err) //nolint:errorlint // there may be no err
 		}
 		out.public[k.ID] = verifier{pub, k.State}
 		if k.State != Retired {

@@ -57,7 +57,7 @@ func (p *Provider) wants(ctx context.Context, r request) (flow.Want, error) {
 
 // maxAge reads max_age in seconds; 0 asks for a new sign-in.
 func maxAge(v url.Values, def *int) (*time.Duration, error) {
-	n := 0
+	var n int
 	switch raw := v.Get("max_age"); {
 	case raw != "":
 		var err error

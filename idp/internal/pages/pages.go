@@ -101,7 +101,7 @@ func (p *Pages) Mount(r *mux.Router) {
 	both("/help", p.static(func(b ui.Base) ui.Page { return ui.Help{Base: b} }), nil)
 	both("/privacy", p.static(func(b ui.Base) ui.Page { return ui.Privacy{Base: b} }), nil)
 	both("/not-government", p.static(func(b ui.Base) ui.Page { return ui.NotGovernment{Base: b} }), nil)
-	both("/", func(w http.ResponseWriter, r *http.Request) error { return see(w, "/account") }, nil)
+	both("/", func(w http.ResponseWriter, _ *http.Request) error { return see(w, "/account") }, nil)
 	r.PathPrefix("/assets/").Handler(ui.Assets()).Methods(http.MethodGet, http.MethodHead)
 }
 

@@ -29,7 +29,7 @@ func (w words) input(page Page, name string, attrs ...string) (inputView, error)
 		return v, fmt.Errorf("input %q: odd number of attributes", name)
 	}
 	for i := 0; i < len(attrs); i += 2 {
-		if err := v.set(w, attrs[i], attrs[i+1]); err != nil {
+		if err := v.set(w, attrs[i], attrs[i+1]); err != nil { //nolint:gosec // their number is even
 			return v, err
 		}
 	}

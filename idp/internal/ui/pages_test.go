@@ -226,7 +226,7 @@ var keyLike = regexp.MustCompile(`\b(?:layout|menu|field|error|notice|hint|scope
 
 func TestPages_SpeakOnlyInWords(t *testing.T) {
 	t.Parallel()
-	eachPage(t, func(t *testing.T, _ i18n.Lang, page ui.Page, text string, doc *html.Node) {
+	eachPage(t, func(t *testing.T, _ i18n.Lang, _ ui.Page, text string, doc *html.Node) {
 		body := content(elements(doc, "body")[0])
 		if found := keyLike.FindString(body); found != "" {
 			t.Errorf("%q looks like a key", found)

@@ -54,11 +54,11 @@ func (c Cookies) token(r *http.Request, n string, k ident.Kind) string {
 
 // set writes a cookie. A maxAge of zero makes it end with the browser.
 func (c Cookies) set(w http.ResponseWriter, n, value string, maxAge time.Duration) {
-	http.SetCookie(w, &http.Cookie{Name: c.name(n), Value: value, Path: "/", MaxAge: int(maxAge / time.Second), Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{Name: c.name(n), Value: value, Path: "/", MaxAge: int(maxAge / time.Second), Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}) //nolint:gosec // Secure follows the issuer's scheme
 }
 
 func (c Cookies) clear(w http.ResponseWriter, n string) {
-	http.SetCookie(w, &http.Cookie{Name: c.name(n), Path: "/", MaxAge: -1, Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{Name: c.name(n), Path: "/", MaxAge: -1, Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}) //nolint:gosec // Secure follows the issuer's scheme
 }
 
 // Session returns the session cookie's secret, or "".
@@ -136,7 +136,7 @@ func (e *Edge) CSRF(w http.ResponseWriter, r *http.Request, purpose string) stri
 		_, _ = rand.Read(b[:]) // never fails
 		seed = base64.RawURLEncoding.EncodeToString(b[:])
 		e.Cookies.set(w, cookieCSRF, seed, 0)
-		r.AddCookie(&http.Cookie{Name: e.Cookies.name(cookieCSRF), Value: seed}) // a second form of this page takes the same
+		r.AddCookie(&http.Cookie{Name: e.Cookies.name(cookieCSRF), Value: seed}) //nolint:gosec // it goes into this request, not to the browser // a second form of this page takes the same
 	}
 	return e.csrfToken(r, seed, purpose)
 }

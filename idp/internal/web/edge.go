@@ -76,7 +76,7 @@ var errHost = fault.New(fault.Invalid, "host_unknown", "this server answers for 
 // Wrap returns next behind the edge.
 func (e *Edge) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
+		began := time.Now() //nolint:forbidigo // it measures, and decides nothing
 		info := &Request{ID: ident.New("req"), IP: e.peer(r), UserAgent: printable(r.UserAgent(), 256), route: "other"}
 		rec := &recorder{ResponseWriter: w}
 		e.headers(rec.Header(), info.ID)
@@ -121,7 +121,7 @@ func (e *Edge) headers(h http.Header, id string) {
 // finish answers for a handler that panicked, and writes the one log line of the request.
 func (e *Edge) finish(w *recorder, r *http.Request, info *Request, began time.Time) {
 	if p := recover(); p != nil {
-		if p == http.ErrAbortHandler {
+		if p == http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
 			panic(p)
 		}
 		info.cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())

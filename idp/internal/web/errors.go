@@ -110,7 +110,7 @@ func (e *Edge) page(h Handler, own bool) http.Handler {
 		head["Cross-Origin-Opener-Policy"] = sameOpen
 		head["Cross-Origin-Resource-Policy"] = sameOpen
 		AllowFormTarget(w)
-		err := error(nil)
+		var err error
 		if own && e.cross.Check(r) != nil {
 			err = errCrossSite
 		} else {

@@ -33,7 +33,7 @@ type SchemaStatus struct {
 
 // Migrate brings the schema up to date and returns where it was before and is now.
 func Migrate(ctx context.Context, database string) (before, after SchemaStatus, err error) {
-	err = withProvider(ctx, database, func(p *goose.Provider, db *sql.DB) error {
+	err = withProvider(database, createFile, func(p *goose.Provider) error {
 		if before, err = schemaOf(ctx, p); err != nil {
 			return err
 		}
@@ -46,21 +46,21 @@ func Migrate(ctx context.Context, database string) (before, after SchemaStatus, 
 	return before, after, err
 }
 
-// Status returns the state of the schema without changing it.
+// Status returns the state of the schema of a database that exists, without changing it.
 func Status(ctx context.Context, database string) (st SchemaStatus, err error) {
-	err = withProvider(ctx, database, func(p *goose.Provider, _ *sql.DB) error {
+	err = withProvider(database, exists, func(p *goose.Provider) error {
 		st, err = schemaOf(ctx, p)
 		return err
 	})
 	return st, err
 }
 
-func withProvider(_ context.Context, database string, do func(*goose.Provider, *sql.DB) error) error {
+func withProvider(database string, file func(path string) error, do func(*goose.Provider) error) error {
 	path, err := sqlitePath(database)
 	if err != nil {
 		return err
 	}
-	if err := createFile(path); err != nil {
+	if err := file(path); err != nil {
 		return err
 	}
 	db, err := sql.Open("sqlite", dsn(path, "immediate"))
@@ -69,7 +69,7 @@ func withProvider(_ context.Context, database string, do func(*goose.Provider, *
 	}
 	p, err := provider(db)
 	if err == nil {
-		err = do(p, db)
+		err = do(p)
 	}
 	return errors.Join(err, db.Close())
 }

@@ -24,6 +24,7 @@ import (
 type Options struct {
 	Database string      // "sqlite:PATH"
 	Role     string      // begins the name of this process's ledger chain: "serve", "command"
+	Existing bool        // a missing database is an error, not a new one
 	Clock    clock.Clock // clock.System when nil
 	Log      *slog.Logger
 	Observe  func(batch int, took time.Duration) // called after each commit, if set
@@ -56,7 +57,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := createFile(path); err != nil {
+	if o.Existing {
+		err = exists(path)
+	} else {
+		err = createFile(path)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if o.Clock == nil {
@@ -114,11 +120,19 @@ func createFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the file
 	if err != nil {
 		return err
 	}
 	return f.Close()
+}
+
+// exists refuses to take a missing database for an empty one.
+func exists(path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("there is no database: %w", err)
+	}
+	return nil
 }
 
 var dsnPath = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")

@@ -1,10 +1,12 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"ellis.example/caseservice/internal/chain"
@@ -34,6 +36,48 @@ func (s *Store) Trace(ctx context.Context, id string) (out []ledger.Stored, err 
 UNION ALL SELECT ` + entryColumns + ` FROM ledger l JOIN ledger_writers w ON w.id = l.writer WHERE l.jti = ? AND l.txn <> ?
 ORDER BY 3, 1, 2`
 	rows, err := s.read.QueryContext(ctx, query, id, id, id)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		e, err := scanEntry(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e.Stored)
+	}
+	return out, rows.Err()
+}
+
+// Tail implements ledger.Reader. Each writer's last entries are found by its key, so that it costs nothing of the rest.
+func (s *Store) Tail(ctx context.Context, after map[string]int64, n int) (out []ledger.Stored, err error) {
+	tx, err := s.read.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, tx.Rollback()) }()
+	heads, err := readHeads(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range heads {
+		from := max(h.head.Seq-int64(n), after[h.head.Writer])
+		if from >= h.head.Seq {
+			continue
+		}
+		if out, err = appendChain(ctx, tx, out, h.id, from); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(out, func(a, b ledger.Stored) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Writer, b.Writer), cmp.Compare(a.Seq, b.Seq))
+	})
+	return out[max(0, len(out)-n):], nil
+}
+
+func appendChain(ctx context.Context, tx *sql.Tx, out []ledger.Stored, writer, after int64) (_ []ledger.Stored, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT `+entryColumns+` FROM ledger l JOIN ledger_writers w ON w.id = l.writer WHERE l.writer = ? AND l.seq > ? ORDER BY l.seq`, writer, after)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ func BenchmarkCommit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // the benchmark is over
+	defer s.Close()
 	if _, err := s.Migrate(b.Context()); err != nil {
 		b.Fatal(err)
 	}

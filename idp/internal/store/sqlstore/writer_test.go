@@ -106,7 +106,7 @@ func TestCommit_ChainsOfTwoProcessesStandBesideEachOther(t *testing.T) {
 func TestCommit_APanicInAWriteHurtsNobodyElse(t *testing.T) {
 	t.Parallel()
 	s := openAt(t, filepath.Join(t.TempDir(), "idp.db"), Options{})
-	defer s.Close() //nolint:errcheck // the test is over
+	defer s.Close()
 	err := s.maintain(t.Context(), func(*tx) error { panic("boom") })
 	if err == nil {
 		t.Fatal("a panic passed for success")
@@ -138,7 +138,7 @@ func TestClose_AnswersEveryUnitItTook(t *testing.T) {
 	}
 	wg.Wait()
 	again := openAt(t, path, Options{})
-	defer again.Close() //nolint:errcheck // the test is over
+	defer again.Close()
 	if n := follow(t, again); int64(n) != done.Load() {
 		t.Fatalf("%d units were answered, %d records are there", done.Load(), n)
 	}
@@ -147,9 +147,9 @@ func TestClose_AnswersEveryUnitItTook(t *testing.T) {
 func TestCommit_RefusesBeyondItsQueue(t *testing.T) {
 	t.Parallel()
 	s := openAt(t, filepath.Join(t.TempDir(), "idp.db"), Options{MaxQueue: 4, MaxBatch: 2})
-	defer s.Close() //nolint:errcheck // the test is over
+	defer s.Close()
 	hold, held := make(chan struct{}), make(chan struct{})
-	go s.maintain(context.Background(), func(*tx) error { close(held); <-hold; return nil }) //nolint:errcheck // it only holds the writer
+	go func() { _ = s.maintain(context.Background(), func(*tx) error { close(held); <-hold; return nil }) }()
 	<-held
 	var busy atomic.Int64
 	var wg sync.WaitGroup
@@ -175,7 +175,7 @@ func TestCommit_RefusesBeyondItsQueue(t *testing.T) {
 func TestMigrate_RefusesANewerSchema(t *testing.T) {
 	t.Parallel()
 	s := openAt(t, filepath.Join(t.TempDir(), "idp.db"), Options{})
-	defer s.Close() //nolint:errcheck // the test is over
+	defer s.Close()
 	if err := s.CheckSchema(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestMigrate_ManyProcessesAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer s.Close() //nolint:errcheck // the test is over
+			defer s.Close()
 			if _, err := s.Migrate(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -227,7 +227,7 @@ func TestSweepAndIndex(t *testing.T) {
 	t.Parallel()
 	clk := clock.NewFake(time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC))
 	s := openAt(t, filepath.Join(t.TempDir(), "idp.db"), Options{Clock: clk})
-	defer s.Close() //nolint:errcheck // the test is over
+	defer s.Close()
 	for i := range 1200 {
 		u := event(i % 7)
 		u.Writes = []unit.Write{unit.Spend{Kind: "k", Key: unit.Key(fmt.Sprint(i)), Until: clk.Now().Add(time.Duration(i+1) * time.Second)}}
