@@ -48,11 +48,11 @@ func (f Form) button(part string) (Button, bool) {
 }
 
 func (p *Page) walk(n *html.Node, text *strings.Builder) {
-	switch {
-	case n.Type == html.TextNode:
+	switch n.Type {
+	case html.TextNode:
 		text.WriteString(n.Data)
 		text.WriteByte(' ')
-	case n.Type == html.ElementNode:
+	case html.ElementNode:
 		switch n.DataAtom {
 		case atom.Script, atom.Style, atom.Head:
 			if n.DataAtom == atom.Head {
