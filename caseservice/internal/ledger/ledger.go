@@ -3,6 +3,9 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"ellis.example/caseservice/internal/chain"
@@ -57,6 +60,29 @@ type Stored struct {
 	Entry
 }
 
+// Line is an entry as people read it: when, what, how it went, and the identifiers in a fixed order.
+func (s Stored) Line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %-12s %-8s", s.At.UTC().Format("2006-01-02T15:04:05.000Z"), s.Act, s.Outcome)
+	for _, m := range []struct{ name, value string }{
+		{"reason", s.Reason}, {"case", s.Case}, {"sub", s.Sub}, {"client", s.Client}, {"txn", s.Txn}, {"jti", s.JTI},
+		{"actor", s.Actor}, {"purpose", string(s.Purpose)}, {"request", s.Request},
+	} {
+		if m.value != "" {
+			fmt.Fprintf(&b, " %s=%s", m.name, plain(m.value))
+		}
+	}
+	return b.String()
+}
+
+// plain quotes what could change how a terminal shows the line.
+func plain(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 || r > 0x7e || r == '"' }) {
+		return strconv.QuoteToASCII(s)
+	}
+	return s
+}
+
 // body is the exact text that the chain binds.
 type body struct {
 	At int64 `json:"at"` // Unix microseconds
@@ -80,6 +106,8 @@ type Report struct {
 type Reader interface {
 	// Trace returns the entries with this txn or jti, in the order in which they happened.
 	Trace(ctx context.Context, id string) ([]Stored, error)
+	// Tail returns the last n entries, oldest first; with after (writer → number) only those that came since.
+	Tail(ctx context.Context, after map[string]int64, n int) ([]Stored, error)
 	// Verify follows every chain from its first record to its head.
 	Verify(ctx context.Context) (Report, error)
 }

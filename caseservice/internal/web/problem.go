@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -27,14 +28,17 @@ type FieldProblem struct {
 	Detail  string `json:"detail"`
 }
 
-// Fields is a fault of several members.
+// Fields is a fault of one or several members.
 type Fields struct {
-	*fault.Error
-	All []FieldProblem
+	Fault *fault.Error
+	All   []FieldProblem
 }
 
+// Error implements error.
+func (f *Fields) Error() string { return f.Fault.Error() }
+
 // Unwrap lets errors.As find the fault.
-func (f *Fields) Unwrap() error { return f.Error }
+func (f *Fields) Unwrap() error { return f.Fault }
 
 type kindWords struct {
 	status int
@@ -64,7 +68,10 @@ func ProblemOf(err error, supportCode string) Problem {
 		p.Type, p.Code, p.Detail, p.Support = "urn:ellis:problem:internal", "internal", "", supportCode
 		return p
 	}
-	if f.Field != "" {
+	var fields *Fields
+	if errors.As(err, &fields) {
+		p.Errors = fields.All
+	} else if f.Field != "" {
 		p.Errors = []FieldProblem{{Pointer: f.Field, Code: f.Code, Detail: f.Message}}
 	}
 	return p

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+const namespace = "caseservice"
+
+// metrics are what serve counts.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	took     *prometheus.HistogramVec
+	tokens   *prometheus.CounterVec
+	fetches  *prometheus.CounterVec
+	commits  prometheus.Counter
+	units    prometheus.Counter
+	commitIn prometheus.Histogram
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}
+	}
+	buckets := []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
+	histogram := func(name, help string) prometheus.HistogramOpts {
+		return prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}
+	}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(counter("requests_total", "Answers by route and status."), []string{"route", "status"}),
+		took:     prometheus.NewHistogramVec(histogram("request_seconds", "Time to answer, by route."), []string{"route"}),
+		tokens:   prometheus.NewCounterVec(counter("tokens_total", "Access tokens by result: seen, verified, refused, unavailable."), []string{"result"}),
+		fetches:  prometheus.NewCounterVec(counter("jwks_fetches_total", "Fetches of the issuer's keys by result: ok, failed."), []string{"result"}),
+		commits:  prometheus.NewCounter(counter("ledger_commits_total", "Commits to the database.")),
+		units:    prometheus.NewCounter(counter("ledger_units_total", "Units of work in those commits: several share one.")),
+		commitIn: prometheus.NewHistogram(histogram("ledger_commit_seconds", "Time of a commit, with its fsync.")),
+	}
+	m.registry.MustRegister(m.requests, m.took, m.tokens, m.fetches, m.commits, m.units, m.commitIn,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// request is told of each answer.
+func (m *metrics) request(route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
+	m.took.WithLabelValues(route).Observe(took.Seconds())
+}
+
+// token is told of each access token, fetch of each fetch of the issuer's keys.
+func (m *metrics) token(result string) { m.tokens.WithLabelValues(result).Inc() }
+func (m *metrics) fetch(result string) { m.fetches.WithLabelValues(result).Inc() }
+
+// commit is told of each commit.
+func (m *metrics) commit(batch int, took time.Duration) {
+	m.commits.Inc()
+	m.units.Add(float64(batch))
+	m.commitIn.Observe(took.Seconds())
+}
+
+func (m *metrics) gauge(name, help string, f func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, f))
+}

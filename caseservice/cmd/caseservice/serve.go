@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ellis.example/caseservice/internal/accesstoken"
+	"ellis.example/caseservice/internal/api"
+	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/clock"
+	"ellis.example/caseservice/internal/config"
+	"ellis.example/caseservice/internal/store/sqlstore"
+	"ellis.example/caseservice/internal/unit"
+	"ellis.example/caseservice/internal/web"
+)
+
+func newServeCommand() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Serve the case API", Args: cobra.NoArgs,
+		Long: "Serve the case API until SIGTERM or SIGINT, then let requests finish.\n\n" +
+			"The schema of the database is brought up to date first; one of a newer release is refused.\n" +
+			"The issuer need not be up: until its keys were fetched, every call is answered 503.",
+	}
+	s.flags(cmd.Flags(), serveSettings...)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := s.check(); err != nil {
+			return err
+		}
+		key, err := config.Key(cmd.Flags(), prefix, codeKey)
+		if err != nil {
+			return err
+		}
+		return s.serve(cmd.Context(), key, cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+// serve listens first, so that a taken port is said before anything else happens, and runs until ctx ends.
+func (s *settings) serve(ctx context.Context, key []byte, errOut io.Writer) (err error) {
+	log := s.logger(errOut)
+	public, private, err := listeners(s.listen, s.privateListen)
+	if err != nil {
+		return err
+	}
+	m := newMetrics()
+	store, err := sqlstore.Open(ctx, sqlstore.Options{Database: s.database, Role: "serve", Log: log, Observe: m.commit})
+	if err != nil {
+		return errors.Join(err, public.Close(), private.Close())
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	tokens := accesstoken.New(accesstoken.Options{
+		Issuer: s.issuer, Audience: s.audience, Clock: clock.System{}, Log: log, CountFetch: m.fetch, CountToken: m.token,
+	})
+	handler, err := api.New(api.Options{
+		Issuer: s.issuer, Audience: s.audience, Key: key, Tokens: tokens, Cases: store, Claims: store, Commit: store, Clock: clock.System{},
+	})
+	if err != nil {
+		return errors.Join(err, public.Close(), private.Close())
+	}
+	m.gauge("remembered_tokens", "Access tokens in memory.", func() float64 { return float64(tokens.Remembered()) })
+	stop := background(ctx, log, tokens, store)
+	defer stop()
+	edge := web.Edge{Log: log, HSTS: strings.HasPrefix(s.audience, "https:"), Observe: m.request}
+	state := &web.State{}
+	return web.Servers{
+		Log: log, Public: edge.Wrap(handler), State: state, Drain: s.drain,
+		Private: web.Private(state, m.registry, degraded(tokens, store)),
+	}.Run(ctx, public, private)
+}
+
+func listeners(public, private string) (net.Listener, net.Listener, error) {
+	a, err := net.Listen("tcp", public)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := net.Listen("tcp", private)
+	if err != nil {
+		return nil, nil, errors.Join(err, a.Close())
+	}
+	return a, b, nil
+}
+
+func (s *settings) logger(w io.Writer) *slog.Logger {
+	level, _ := s.level() // checked before
+	o := &slog.HandlerOptions{Level: level}
+	if s.logFormat == "text" {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+const (
+	warmEvery   = 30 * time.Second // often enough that no caller waits for keys that have gone stale
+	forgetEvery = 10 * time.Minute
+	pingTimeout = time.Second
+)
+
+// background starts what runs beside the requests and returns what ends it. Every process does all of it: doing it twice
+// changes nothing.
+func background(ctx context.Context, log *slog.Logger, tokens *accesstoken.Verifier, store unit.Committer) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() {
+		every(ctx, warmEvery, func() { _ = tokens.Warm(ctx) }) // the verifier logs and counts failures itself
+	})
+	running.Go(func() {
+		every(ctx, forgetEvery, func() {
+			err := store.Commit(ctx, unit.Unit{Writes: []unit.Write{cases.Forget{Now: clock.System{}.Now()}}})
+			if err != nil && ctx.Err() == nil {
+				log.Warn("old claim tries and keys were not removed", "error", err)
+			}
+		})
+	})
+	return func() { cancel(); running.Wait() }
+}
+
+// every calls f now and then again and again, until ctx ends.
+func every(ctx context.Context, pause time.Duration, f func()) {
+	t := time.NewTicker(pause)
+	defer t.Stop()
+	for {
+		f()
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// degraded names what does not work at the moment, for /readyz.
+func degraded(tokens *accesstoken.Verifier, store *sqlstore.Store) func() []string {
+	return func() (out []string) {
+		if !tokens.Healthy() {
+			out = append(out, "issuer")
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
+		defer cancel()
+		if store.Ping(ctx) != nil {
+			out = append(out, "database")
+		}
+		return out
+	}
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"ellis.example/caseservice/internal/accesstoken"
+	"ellis.example/caseservice/internal/config"
+)
+
+// settings are those of the API and its commands. One list serves them all, so that one file can.
+type settings struct {
+	issuer, audience, listen, privateListen string
+	database                                string
+	logLevel, logFormat                     string
+	drain                                   time.Duration
+}
+
+// codeKey is the name of the secret under which claim codes are kept.
+const codeKey = "code-key"
+
+// flags adds every setting to fs and hides those that the command does not use.
+func (s *settings) flags(fs *pflag.FlagSet, used ...string) {
+	fs.StringVar(&s.issuer, "issuer", "", "issuer of the access tokens, e.g. https://id.example")
+	fs.StringVar(&s.audience, "audience", "", "identifier of this API, and the URL at which it is reached")
+	fs.StringVar(&s.listen, "listen", "127.0.0.1:8081", "address of the API")
+	fs.StringVar(&s.privateListen, "private-listen", "127.0.0.1:9081", "address of /healthz, /readyz and /metrics")
+	fs.StringVar(&s.database, "database", "sqlite:caseservice.db", "database, as sqlite:PATH")
+	config.SecretFlag(fs, prefix, codeKey, "32 bytes in base64 or hexadecimal: the key of claim codes and cursors")
+	fs.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
+	fs.StringVar(&s.logFormat, "log-format", "json", "json or text")
+	fs.DurationVar(&s.drain, "drain", 10*time.Second, "how long requests may take to finish at the end")
+	fs.VisitAll(func(f *pflag.Flag) { f.Hidden = f.Hidden || !slices.Contains(used, f.Name) })
+}
+
+// serveSettings names the settings of serve.
+var serveSettings = []string{"issuer", "audience", "listen", "private-listen", "database", codeKey + "-file", "log-level", "log-format", "drain"}
+
+// check says what is wrong with the settings of serve. Errors: *config.Error.
+func (s *settings) check() error {
+	for flag, text := range map[string]string{"issuer": s.issuer, "audience": s.audience} {
+		if err := checkIdentifier(text); err != nil {
+			return &config.Error{Where: "--" + flag, Problem: err.Error()}
+		}
+	}
+	if s.drain <= 0 {
+		return &config.Error{Where: "--drain", Problem: "a time above zero, like 10s"}
+	}
+	if _, err := s.level(); err != nil {
+		return err
+	}
+	if s.logFormat != "json" && s.logFormat != "text" {
+		return &config.Error{Where: "--log-format", Problem: "json or text"}
+	}
+	return s.checkDatabase()
+}
+
+// checkIdentifier demands a URL in the one form in which it can be compared byte for byte.
+func checkIdentifier(text string) error {
+	if text == "" {
+		return fmt.Errorf("it is required")
+	}
+	if err := accesstoken.CheckURL(text); err != nil {
+		return err
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.String() != text || u.RawQuery != "" || u.ForceQuery {
+		return fmt.Errorf("%q is not a plain URL without a query", text)
+	}
+	return nil
+}
+
+func (s *settings) checkDatabase() error {
+	if path, ok := strings.CutPrefix(s.database, "sqlite:"); !ok || path == "" {
+		return &config.Error{Where: "--database", Problem: fmt.Sprintf("%q is not of the form sqlite:PATH", s.database)}
+	}
+	return nil
+}
+
+func (s *settings) level() (l slog.Level, err error) {
+	if err := l.UnmarshalText([]byte(s.logLevel)); err != nil {
+		return l, &config.Error{Where: "--log-level", Problem: "debug, info, warn or error"}
+	}
+	return l, nil
+}
