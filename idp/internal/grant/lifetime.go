@@ -8,8 +8,8 @@ import (
 
 // Lifetimes of a refresh family (RFC 9700 §4.14.2 asks for an end after inactivity; ASVS 10.4.8 for an absolute one).
 const (
-	IdleLifetime     = 30 * 24 * time.Hour
-	AbsoluteLifetime = 90 * 24 * time.Hour
+	IdleLifetime     = 14 * 24 * time.Hour
+	AbsoluteLifetime = 30 * 24 * time.Hour
 )
 
 // RetryWindow is how long after its use a refresh token still yields the same successor, for a client that lost the answer.

@@ -51,7 +51,7 @@ func (p *Provider) fositeConfig() *fosite.Config {
 		JWKSFetcherStrategy:          noFetch{},
 		RedirectSecureChecker:        func(context.Context, *url.URL) bool { return true }, // registration and MatchRedirect decide
 		RefreshTokenScopes:           []string{"offline_access"},
-		MinParameterEntropy:          -1, // an empty state is allowed: PKCE stands in for it (RFC 9700 §2.1)
+		MinParameterEntropy:          fosite.MinParameterEntropy, // what it takes for less than one (see withState)
 		ClientAuthenticationStrategy: authenticated,
 		ResponseModeHandlerExtension: fosite.NewDefaultResponseModeHandler(),
 		FormPostHTMLTemplate:         template.New("unused"),

@@ -91,7 +91,7 @@ func (p *Provider) introspectedRefresh(ctx context.Context, c *caller, text stri
 	switch {
 	case fam.Client != c.ID:
 		return introspection{}, refused(e, "foreign"), nil
-	case !leaf.UsedAt.IsZero(), !fam.Revoked.IsZero(), !g.Revoked.IsZero(), !now.Before(fam.ExpiresAt), !now.Before(fam.UsedAt.Add(RefreshIdle)):
+	case !leaf.Live(), !g.Stands(), !fam.Stands(now):
 		return introspection{}, refused(e, "inactive"), nil
 	}
 	e.Account, e.Session = g.Account, g.Session

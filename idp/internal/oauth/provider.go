@@ -29,9 +29,8 @@ const (
 	CodeLifetime        = 60 * time.Second
 	AccessTokenLifetime = 5 * time.Minute
 	IDTokenLifetime     = 10 * time.Minute
-	RefreshIdle         = grant.IdleLifetime  // a family that is not used for so long has ended
-	RefreshAbsolute     = 30 * 24 * time.Hour // a family ends after this, however much it is used
-	RetryWindow         = 10 * time.Second    // a client that lost the answer gets the same successor again
+	RefreshIdle         = grant.IdleLifetime     // a family that is not used for so long has ended
+	RefreshAbsolute     = grant.AbsoluteLifetime // a family ends after this, however much it is used
 )
 
 // Keys signs, verifies and publishes. It is implemented by keyring.Ring.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -97,7 +98,7 @@ func (p *Provider) validate(ctx context.Context, to reply, v url.Values, wrong s
 		return request{}, err
 	}
 	ctx = withWork(ctx, &work{party: party{to.client, to.redirect}})
-	ar, err := p.fosite.NewAuthorizeRequest(ctx, &http.Request{Method: http.MethodGet, URL: &url.URL{}, Header: http.Header{}, Form: v})
+	ar, err := p.fosite.NewAuthorizeRequest(ctx, &http.Request{Method: http.MethodGet, URL: &url.URL{}, Header: http.Header{}, Form: withState(v)})
 	if err != nil {
 		return request{}, ofFosite(err)
 	}
@@ -113,6 +114,14 @@ func (p *Provider) validate(ctx context.Context, to reply, v url.Values, wrong s
 	}
 	req.target, err = p.chooseTarget(ctx, to.client, req.scopes, req.resource)
 	return req, err
+}
+
+// withState is v as fosite sees it. It insists on a state of some length, whatever it is configured to; state is the
+// client's own affair: it may be short or missing, because PKCE stands in for it (RFC 9700 §2.1).
+func withState(v url.Values) url.Values {
+	seen := maps.Clone(v)
+	seen.Set("state", strings.Repeat("-", fosite.MinParameterEntropy))
+	return seen
 }
 
 func checkMode(to reply, v url.Values) error {

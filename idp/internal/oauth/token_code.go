@@ -76,7 +76,7 @@ func (p *Provider) redeemed(ctx context.Context, c *caller, wk *work, form url.V
 // newFamily begins a line of refresh tokens.
 func newFamily(g grant.Grant, now time.Time) (token string, s grant.Start) {
 	token = ident.NewToken(ident.RefreshToken)
-	f := grant.Family{ID: ident.New("fam"), Grant: g.ID, Client: g.Client, CreatedAt: now, UsedAt: now, ExpiresAt: now.Add(RefreshAbsolute)}
+	f := grant.New(g.ID, g.Client, now)
 	return token, grant.Start{Family: f, First: grant.Refresh{Hash: ident.Hash(token), Family: f.ID, At: now}}
 }
 

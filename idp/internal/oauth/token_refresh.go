@@ -74,9 +74,9 @@ func (p *Provider) hold(ctx context.Context, c *caller, text string, form url.Va
 	}
 	now := p.Clock.Now()
 	switch {
-	case !h.family.Revoked.IsZero() || !h.grant.Revoked.IsZero():
+	case !h.family.Revoked.IsZero() || !h.grant.Stands():
 		err = errInvalidGrant.because("revoked")
-	case !now.Before(h.family.ExpiresAt) || !now.Before(h.family.UsedAt.Add(RefreshIdle)):
+	case !h.family.Stands(now):
 		err = errInvalidGrant.because("expired")
 	default:
 		err = p.standing(ctx, h.grant)
@@ -125,9 +125,6 @@ func (p *Provider) rotate(ctx context.Context, c *caller, h held, now time.Time)
 // successor returns the token that replaced h's, if this is a retry: soon enough, for the same scope and resource, while the
 // successor was not used itself.
 func (p *Provider) successor(ctx context.Context, h held, now time.Time) (string, bool, error) {
-	if now.Sub(h.leaf.UsedAt) > RetryWindow || h.leaf.Scope != h.scope || h.leaf.Resource != h.target {
-		return "", false, nil
-	}
 	next, err := openSuccessor(p.RefreshSecret, h.text, h.leaf.Sealed)
 	if err != nil || ident.Hash(next) != h.leaf.Child {
 		return "", false, nil
@@ -136,7 +133,7 @@ func (p *Provider) successor(ctx context.Context, h held, now time.Time) (string
 	if errors.Is(err, grant.ErrNotFound) {
 		return "", false, nil
 	}
-	return next, err == nil && child.UsedAt.IsZero(), err
+	return next, err == nil && h.leaf.MayRetry(child, h.scope, h.target, now), err
 }
 
 // renew issues an access token with what condition says about the refresh token, in one commit. A conflict comes back as it

@@ -193,7 +193,7 @@ func endedFamily(t *testing.T, s GrantStore) {
 	commit(t, s, grant.Revoke{Grant: "nogrant", At: grantTime})
 	family(t, s, "idle", 3)
 	abs := family(t, s, "old", 4)
-	for at := grantTime; at.Before(abs.ExpiresAt); at = at.Add(20 * 24 * time.Hour) {
+	for at := grantTime; at.Before(abs.ExpiresAt); at = at.Add(10 * 24 * time.Hour) {
 		commit(t, s, grant.Touch{Family: "fold", Hash: [32]byte{4}, At: at})
 	}
 	for _, c := range []struct {
