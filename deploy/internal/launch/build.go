@@ -15,6 +15,9 @@ import (
 // Binaries are the paths of what was built.
 type Binaries struct{ IDP, CaseService string }
 
+// Dir is the folder that they lie in.
+func (b Binaries) Dir() string { return filepath.Dir(b.IDP) }
+
 // Root returns the checkout that dir lies in: the nearest folder upwards with a go.work.
 func Root(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)

@@ -59,7 +59,9 @@ func child(what string) {
 // spec is a child of this binary that is ready after 100 ms.
 func spec(t *testing.T, what string) Spec {
 	t.Helper()
-	port, err := new(Ports).Free()
+	var ports Ports
+	defer ports.Release()
+	port, err := ports.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,6 +199,7 @@ func TestPorts_PassOverWhatIsTaken(t *testing.T) {
 		defer l.Close() //nolint:errcheck // the end of the test
 		busy := l.Addr().(*net.TCPAddr).Port
 		var p Ports
+		defer p.Release()
 		first, err := p.From(busy)
 		if err != nil || first <= busy {
 			t.Errorf("%s: port %d is taken, and %d was given (%v)", host, busy, first, err)
@@ -204,6 +207,17 @@ func TestPorts_PassOverWhatIsTaken(t *testing.T) {
 		if second, err := p.From(busy); err != nil || second <= first {
 			t.Errorf("%s: %d was given after %d (%v)", host, second, first, err)
 		}
+		var other Ports
+		defer other.Release()
+		if third, err := other.From(busy); err != nil || third == first {
+			t.Errorf("%s: %d is promised, and was given to somebody else (%v)", host, third, err)
+		}
+		p.Release()
+		mine, err := net.Listen("tcp", Loopback(first))
+		if err != nil {
+			t.Fatalf("%s: a port that was let go cannot be used: %v", host, err)
+		}
+		_ = mine.Close()
 	}
 }
 

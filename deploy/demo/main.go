@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"ellis.example/deploy/internal/launch"
+	"ellis.example/deploy/internal/mailbox"
+)
+
+// The ports that are tried first. They stand in the documents.
+const (
+	portIDP     = 8080
+	portCaseAPI = 8081
+	portPortal  = 8082
+	portMailbox = 8083
+)
+
+const startTime = time.Minute // how long the services may take to serve
+
+func main() {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, stop) // the second Ctrl-C ends it at once
+	os.Exit(run(endWithGoRun(ctx), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+type options struct {
+	json, ephemeral bool
+	dir             string
+}
+
+// run is the whole command; it returns the exit status: 0 after Ctrl-C, 1 when something failed, 2 for a call that cannot
+// be understood.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var o options
+	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.BoolVar(&o.json, "json", false, "print one JSON object on standard output when everything answers")
+	fs.BoolVar(&o.ephemeral, "ephemeral", false, "use free ports and a temporary folder that is removed at the end")
+	fs.StringVar(&o.dir, "data-dir", "", "where data and logs are kept (default: .artifacts/demo in the checkout)")
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0
+		}
+		return 2
+	}
+	if fs.NArg() > 0 {
+		fmt.Fprintf(stderr, "demo: it takes no arguments, got %q\n", fs.Arg(0)) //nolint:errcheck // nobody listens
+		return 2
+	}
+	if o.ephemeral && o.dir != "" {
+		fmt.Fprintln(stderr, "demo: choose --ephemeral or --data-dir") //nolint:errcheck // nobody listens
+		return 2
+	}
+	d := demo{options: o, stdout: stdout, stderr: stderr}
+	if err := d.run(ctx); err != nil && ctx.Err() == nil {
+		fmt.Fprintln(stderr, "demo:", err) //nolint:errcheck // nobody listens
+		return 1
+	}
+	return 0
+}
+
+// demo is one run.
+type demo struct {
+	options
+	stdout, stderr io.Writer
+	root           string
+	cfg            launch.Config
+	mailboxPort    int
+	pids           map[string][]int
+}
+
+// run returns when ctx ends or something fails; everything that it started has ended then.
+func (d *demo) run(ctx context.Context) (err error) {
+	if d.root, err = launch.Root("."); err != nil {
+		return err
+	}
+	data, err := d.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.close()) }()
+	d.cfg.Dir = data.dir
+	d.say("building")
+	if d.cfg.Binaries, err = launch.Build(ctx, d.root, d.stderr); err != nil {
+		return err
+	}
+	var ports launch.Ports
+	defer ports.Release()
+	if err := d.choosePorts(&ports); err != nil {
+		return err
+	}
+	if err := d.seed(ctx, data); err != nil {
+		return err
+	}
+	ports.Release()
+	return d.serve(ctx, data)
+}
+
+// open opens the data folder.
+func (d *demo) open(ctx context.Context) (*data, error) {
+	if d.ephemeral {
+		return openTemporary(ctx)
+	}
+	dir := d.dir
+	if dir == "" {
+		dir = filepath.Join(d.root, ".artifacts", "demo")
+	}
+	return openData(ctx, dir)
+}
+
+func (d *demo) choosePorts(ports *launch.Ports) error {
+	for _, p := range []struct {
+		name  string
+		first int // 0: any
+		to    *int
+	}{
+		{"identity provider", portIDP, &d.cfg.Ports.IDP}, {"case API", portCaseAPI, &d.cfg.Ports.CaseAPI},
+		{"portal", portPortal, &d.cfg.Ports.Portal}, {"mailbox", portMailbox, &d.mailboxPort},
+		{"", 0, &d.cfg.SMTP}, {"", 0, &d.cfg.Ports.IDPPrivate}, {"", 0, &d.cfg.Ports.CaseAPIPrivate}, {"", 0, &d.cfg.Ports.PortalPrivate},
+	} {
+		var err error
+		if p.first == 0 || d.ephemeral {
+			*p.to, err = ports.Free()
+		} else {
+			*p.to, err = ports.From(p.first)
+		}
+		if err != nil {
+			return err
+		}
+		if p.first != 0 && !d.ephemeral && *p.to != p.first {
+			d.say(fmt.Sprintf("port %d is taken: the %s is at %d", p.first, p.name, *p.to))
+		}
+	}
+	return nil
+}
+
+// serve runs everything until ctx ends or a part of it does.
+func (d *demo) serve(ctx context.Context, data *data) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := d.startMailbox(ctx, cancel); err != nil {
+		return err
+	}
+	g := launch.NewGroup(data.logs())
+	defer g.Stop()
+	d.say("starting")
+	var procs []*launch.Process
+	for _, s := range []launch.Spec{d.cfg.IDPSpec(), d.cfg.CaseAPISpec(), d.cfg.PortalSpec(portalID)} {
+		p, err := g.Start(s)
+		if err != nil {
+			return err
+		}
+		procs = append(procs, p)
+	}
+	d.pids = map[string][]int{}
+	start, done := context.WithTimeout(ctx, startTime)
+	defer done()
+	for _, p := range procs {
+		if err := p.Ready(start); err != nil {
+			return err
+		}
+		d.pids[p.Name] = append(d.pids[p.Name], p.Pid)
+	}
+	if err := d.announce(data.state); err != nil {
+		return err
+	}
+	if err := g.Wait(ctx); err != nil {
+		return err
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	d.say("stopping")
+	return nil
+}
+
+// startMailbox serves mail until ctx ends; that it cannot ends everything.
+func (d *demo) startMailbox(ctx context.Context, fail context.CancelCauseFunc) error {
+	box := mailbox.New(time.Now)
+	smtp, err := net.Listen("tcp", launch.Loopback(d.cfg.SMTP))
+	if err != nil {
+		return err
+	}
+	web, err := net.Listen("tcp", launch.Loopback(d.mailboxPort))
+	if err != nil {
+		return errors.Join(err, smtp.Close())
+	}
+	srv := &http.Server{Handler: box.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = srv.Close() })
+	go func() {
+		if err := box.ServeSMTP(ctx, smtp); err != nil {
+			fail(fmt.Errorf("the mailbox takes no mail: %w", err))
+		}
+	}()
+	go func() {
+		if err := srv.Serve(web); !errors.Is(err, http.ErrServerClosed) {
+			fail(fmt.Errorf("the mailbox's page ended: %w", err))
+		}
+	}()
+	return nil
+}
+
+// say tells how far it is.
+func (d *demo) say(what string) {
+	fmt.Fprintln(d.stderr, "demo:", what) //nolint:errcheck // nobody listens
+}
