@@ -26,7 +26,7 @@ type Account struct {
 	BirthDate  string // YYYY-MM-DD
 	Country    string // country of birth, ISO 3166-1 alpha-2
 	Locale     string // preferred language: "en" or "es"
-	Email      string // as the person wrote it; its canonical form is an identifier
+	Email      string // where mail goes (Address); its canonical form is an identifier
 	Username   string // as the person wrote it; empty if none was chosen
 	// EmailVerifiedAt is when the address was proven. Sign-up proves it first, so it is never zero.
 	EmailVerifiedAt time.Time

@@ -46,11 +46,11 @@ func (d Draft) Check(a Account, now time.Time) (Account, []error) {
 // fault at once.
 func (d Draft) New(now time.Time) (Create, []error) {
 	a, faults := d.Check(Account{ID: ident.New("acc"), Status: Active, EmailVerifiedAt: now, CreatedAt: now, UpdatedAt: now}, now)
-	email, err := CanonicalEmail(d.Email)
+	mailbox, email, err := Address(d.Email)
 	if err != nil {
 		faults = append(faults, err)
 	}
-	a.Email = strings.TrimSpace(d.Email)
+	a.Email = mailbox
 	out := Create{Canonical: []string{email}}
 	if name := strings.TrimSpace(d.Username); name != "" {
 		c, err := CanonicalUsername(name)

@@ -29,35 +29,42 @@ var (
 
 const atext = "!#$%&'*+-/=?^_`{|}~."
 
-// CanonicalEmail returns the one form under which an address is stored and found: NFKC, case folded, the domain in its
-// ASCII form. Quoted local parts, comments, address literals and addresses without a dot in the domain are refused: one
-// address has one reading. Errors: ErrEmail.
+// CanonicalEmail returns the one form under which an address is stored and found. Errors: ErrEmail.
 func CanonicalEmail(s string) (string, error) {
+	_, canonical, err := Address(s)
+	return canonical, err
+}
+
+// Address reads an address: mailbox is where mail goes, NFKC with the domain in its ASCII form, so that what is proven is
+// the mailbox that was checked and no look-alike of it; canonical is that in lower case. Quoted local parts, comments,
+// address literals and addresses without a dot in the domain are refused: one address has one reading. Errors: ErrEmail.
+func Address(s string) (mailbox, canonical string, err error) {
 	if len(s) > maxEmail || !utf8.ValidString(s) {
-		return "", ErrEmail
+		return "", "", ErrEmail
 	}
 	s = norm.NFKC.String(strings.TrimSpace(s))
 	local, domain, ok := strings.Cut(s, "@")
 	if !ok || local == "" || len(local) > maxLocal || strings.Contains(domain, "@") {
-		return "", ErrEmail
+		return "", "", ErrEmail
 	}
 	if strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
-		return "", ErrEmail
+		return "", "", ErrEmail
 	}
 	for _, r := range local {
 		if !(unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.Is(unicode.Mn, r) || strings.ContainsRune(atext, r)) {
-			return "", ErrEmail
+			return "", "", ErrEmail
 		}
 	}
 	ascii, err := idna.Lookup.ToASCII(domain)
 	if err != nil || !strings.Contains(ascii, ".") || net4(ascii) {
-		return "", ErrEmail
+		return "", "", ErrEmail
 	}
-	out := cases.Fold().String(local) + "@" + strings.ToLower(ascii)
-	if len(out) > maxEmail {
-		return "", ErrEmail
+	mailbox = local + "@" + strings.ToLower(ascii)
+	canonical = strings.ToLower(mailbox)
+	if max(len(mailbox), len(canonical)) > maxEmail {
+		return "", "", ErrEmail
 	}
-	return out, nil
+	return mailbox, canonical, nil
 }
 
 // net4 reports whether a domain is only digits and dots: an address literal without its brackets.

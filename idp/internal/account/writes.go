@@ -48,7 +48,7 @@ const (
 type Link struct {
 	Hash      [32]byte
 	Purpose   LinkPurpose
-	Email     string // as it was typed, and where the mail went
+	Email     string // where the mail went
 	Canonical string // of Email
 	Lang      string // of the page it was asked from
 	Flow      string // pending authorization it was asked in, if any
@@ -60,8 +60,13 @@ type Link struct {
 // ErrLinkDead is returned for a link that is unknown, was used, was replaced by a newer one or has expired.
 var ErrLinkDead = fault.New(fault.Gone, "link_dead", "this link no longer works: ask for a new one")
 
-// IssueLink stores a link and replaces an unspent older one of the same purpose and address.
-type IssueLink struct{ Link Link }
+// IssueLink stores a link and replaces an unspent older one of the same purpose and address. It conflicts when Limit
+// links of that purpose were issued to the address after Since.
+type IssueLink struct {
+	Link  Link
+	Limit int
+	Since time.Time
+}
 
 // UnitWrite implements unit.Write.
 func (IssueLink) UnitWrite() {}
@@ -80,6 +85,4 @@ func (SpendLink) UnitWrite() {}
 type LinkReader interface {
 	// Link returns a link by the hash of its secret. Errors: ErrLinkDead when there is none.
 	Link(ctx context.Context, h [32]byte) (Link, error)
-	// LinksSince counts the links of a purpose that were issued to an address since a time.
-	LinksSince(ctx context.Context, p LinkPurpose, canonical string, since time.Time) (int, error)
 }

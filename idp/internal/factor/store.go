@@ -17,7 +17,8 @@ type Reader interface {
 	HasSecondFactor(ctx context.Context, account string) (bool, error)
 }
 
-// SetPassword replaces a password. Condition: the stored record is Old (empty: there is none).
+// SetPassword replaces a password. Condition: the stored record is Old (empty: there is none). With Record equal to Old it
+// is the condition alone.
 type SetPassword struct {
 	Account string
 	Old     string
@@ -25,8 +26,12 @@ type SetPassword struct {
 	At      time.Time // when the person chose it: a rehash leaves it as it was
 }
 
-// AddTOTP enrols an authenticator app. Condition: its id is new and the account has fewer than MaxTOTPs.
-type AddTOTP struct{ TOTP TOTP }
+// AddTOTP enrols an authenticator app. Condition: its id is new and the account has fewer than MaxTOTPs; none at all if
+// First is set, so that a session without a second factor never adds one beside another.
+type AddTOTP struct {
+	TOTP  TOTP
+	First bool
+}
 
 // MaxTOTPs is how many authenticator apps an account may have.
 const MaxTOTPs = 5

@@ -2,7 +2,9 @@ package pages
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -102,7 +104,7 @@ func (p *Pages) profile(w http.ResponseWriter, r *http.Request, who person) erro
 func (p *Pages) showProfile(w http.ResponseWriter, r *http.Request, who person, f ui.PersonFields, status int, errs ...ui.FieldError) error {
 	b := p.ownBase(w, r, "profile", who)
 	b.Errors = errs
-	return p.Show(w, r, status, ui.Profile{Base: b, Email: who.Account.Email, PersonFields: f, Username: who.Account.Username})
+	return p.Show(w, r, status, ui.Profile{Base: b, Email: who.Account.Email, PersonFields: f, Username: who.Account.Username, Version: who.Account.Version})
 }
 
 func (p *Pages) profileSave(w http.ResponseWriter, r *http.Request, who person) error {
@@ -119,11 +121,14 @@ func (p *Pages) profileSave(w http.ResponseWriter, r *http.Request, who person) 
 	if len(faults) > 0 {
 		return p.showProfile(w, r, who, f, http.StatusUnprocessableEntity, fieldErrors(faults, f)...)
 	}
+	if form.Get("version") != strconv.FormatInt(who.Account.Version, 10) { // changed in another tab since the form was shown
+		return p.showProfile(w, r, who, f, http.StatusConflict, ui.Wrong("", ui.ErrConflict))
+	}
 	changed.UpdatedAt = now
 	e := p.ownEvent(r, "account.changed", who)
 	e.Detail = map[string]string{"fields": joined(changedFields(who.Account, changed))}
-	err = p.Commit.Commit(r.Context(), unit.Unit{Writes: []unit.Write{account.Update{Account: changed}}, Event: e})
-	if unit.IsConflict(err) {
+	err = p.commitOwn(r.Context(), who, unit.Unit{Writes: []unit.Write{account.Update{Account: changed}}, Event: e})
+	if _, moved := unit.ConflictIn[account.Update](err); moved {
 		return p.showProfile(w, r, who, f, http.StatusConflict, ui.Wrong("", ui.ErrConflict))
 	}
 	if err != nil {
@@ -260,17 +265,21 @@ func (p *Pages) withdraw(w http.ResponseWriter, r *http.Request, who person) err
 	id := form.Get("client_id")
 	e := p.ownEvent(r, "consent.withdrawn", who)
 	e.Client = id
-	err = p.Commit.Commit(r.Context(), unit.Unit{Writes: []unit.Write{grant.Withdraw{Account: who.Account.ID, Client: id, At: p.Clock.Now()}}, Event: e})
-	if unit.IsConflict(err) {
+	err = p.commitOwn(r.Context(), who, unit.Unit{Writes: []unit.Write{grant.Withdraw{Account: who.Account.ID, Client: id, At: p.Clock.Now()}}, Event: e})
+	if _, none := unit.ConflictIn[grant.Withdraw](err); none {
 		return see(w, "/account/apps")
 	}
 	if err != nil {
 		return err
 	}
-	return see(w, path("/account/apps", "")+"?withdrawn="+id)
+	return see(w, "/account/apps?withdrawn="+url.QueryEscape(id))
 }
 
 const activityRows = 25
+
+func olderThan(t time.Time) string {
+	return "/account/activity?before=" + url.QueryEscape(t.Format(time.RFC3339Nano))
+}
 
 // activity lists recent events.
 func (p *Pages) activity(w http.ResponseWriter, r *http.Request, who person) error {
@@ -288,13 +297,17 @@ func (p *Pages) activity(w http.ResponseWriter, r *http.Request, who person) err
 	}
 	page := ui.Activity{Base: p.ownBase(w, r, "activity", who)}
 	for i, e := range list {
-		if len(page.Items) == activityRows || (i == len(list)-1 && len(list) == 4*activityRows) {
-			page.OlderURL = "/account/activity?before=" + e.At.Format(time.RFC3339Nano)
+		// what happened in one instant stays on one page: the next begins before it
+		if len(page.Items) >= activityRows && !e.At.Equal(list[i-1].At) {
+			page.OlderURL = olderThan(list[i-1].At)
 			break
 		}
 		if slices.Contains(ui.ActivityTypes(), e.Type) {
 			page.Items = append(page.Items, p.item(r, e))
 		}
+	}
+	if page.OlderURL == "" && len(list) == 4*activityRows {
+		page.OlderURL = olderThan(list[len(list)-1].At)
 	}
 	return p.Show(w, r, http.StatusOK, page)
 }

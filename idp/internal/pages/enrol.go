@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
-	"ellis.example/idp/internal/account"
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/factor"
 	"ellis.example/idp/internal/flow"
+	"ellis.example/idp/internal/session"
 	"ellis.example/idp/internal/ui"
 	"ellis.example/idp/internal/unit"
 	"ellis.example/idp/internal/web"
@@ -72,7 +73,10 @@ func (p *Pages) flowEnrolFinish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || !ok {
 		return err
 	}
-	return p.finishEnrol(w, r, e)
+	if err = p.finishEnrol(w, r, e); endedMeanwhile(err) {
+		return p.back(w, *e.flow)
+	}
+	return err
 }
 
 // showEnrol shows a seed: the one of token if it is still good, else a new one.
@@ -117,7 +121,7 @@ func (p *Pages) finishEnrol(w http.ResponseWriter, r *http.Request, e enrolment)
 		return err
 	}
 	t.UsedAt = now
-	shown, err := p.storeFactor(w, r, a, t, step)
+	shown, err := p.storeFactor(w, r, e.who, t, step)
 	if _, used := unit.ConflictIn[factor.UseStep](err); used {
 		return p.showEnrol(w, r, e, token, http.StatusUnprocessableEntity, ui.Wrong("code", ui.ErrCodeUsed))
 	}
@@ -134,9 +138,9 @@ func (p *Pages) finishEnrol(w http.ResponseWriter, r *http.Request, e enrolment)
 }
 
 // storeFactor makes an enrolment durable. It reports whether recovery codes wait to be shown.
-func (p *Pages) storeFactor(w http.ResponseWriter, r *http.Request, a account.Account, t factor.TOTP, step int64) (bool, error) {
-	ctx, now := r.Context(), p.Clock.Now()
-	b, err := p.begin(r, a, byTOTP)
+func (p *Pages) storeFactor(w http.ResponseWriter, r *http.Request, who person, t factor.TOTP, step int64) (bool, error) {
+	ctx, now, a := r.Context(), p.Clock.Now(), who.Account
+	b, err := p.renew(r, who, byTOTP)
 	if err != nil {
 		return false, err
 	}
@@ -144,14 +148,18 @@ func (p *Pages) storeFactor(w http.ResponseWriter, r *http.Request, a account.Ac
 	if err != nil {
 		return false, err
 	}
-	writes := []unit.Write{factor.UseStep{Account: a.ID, Step: step, At: now}, factor.AddTOTP{TOTP: t}, told}
+	writes := []unit.Write{factor.UseStep{Account: a.ID, Step: step, At: now}, factor.AddTOTP{TOTP: t, First: !who.Session.Satisfies(session.AAL2)}, told}
 	codes, err := p.Store.RecoveryCodes(ctx, a.ID)
 	if err != nil {
 		return false, err
 	}
-	shown := factor.Left(codes) == 0
+	list, _, err := p.Store.TOTPs(ctx, a.ID)
+	if err != nil {
+		return false, err
+	}
+	shown := factor.Left(codes) == 0 || len(list) == 0 // without a factor, codes that are left over were never meant for this one
 	if shown {
-		fresh, err := p.freshCodes(r, a.ID)
+		fresh, err := p.freshCodes(r, who)
 		if err != nil {
 			return false, err
 		}
@@ -169,8 +177,21 @@ const (
 	codesShown = 15 * time.Minute
 )
 
+// shownTo names the text of a set of recovery codes by the session that made it and by what is stored of the set: nobody
+// else can have it shown, and what is shown is never a set that lost a race.
+func shownTo(who person, codes []factor.RecoveryCode) string {
+	parts := make([]string, len(codes))
+	for i, c := range codes {
+		parts[i] = string(c.Hash[:])
+	}
+	slices.Sort(parts)
+	key := unit.Key(append(parts, who.Session.ID)...)
+	return string(key[:])
+}
+
 // freshCodes makes recovery codes and keeps their text, sealed and for a short while, to be shown once.
-func (p *Pages) freshCodes(r *http.Request, accountID string) (unit.Write, error) {
+func (p *Pages) freshCodes(r *http.Request, who person) (unit.Write, error) {
+	accountID := who.Account.ID
 	texts, codes := factor.NewRecoveryCodes(p.RecoveryKey)
 	body, err := json.Marshal(texts)
 	if err != nil {
@@ -180,16 +201,20 @@ func (p *Pages) freshCodes(r *http.Request, accountID string) (unit.Write, error
 	if err != nil {
 		return nil, err
 	}
-	return factor.SetRecoveryCodes{Account: accountID, Codes: codes, At: p.Clock.Now()}, p.Volatile.Put(r.Context(), kindCodes, accountID, sealed, codesShown)
+	return factor.SetRecoveryCodes{Account: accountID, Codes: codes, At: p.Clock.Now()}, p.Volatile.Put(r.Context(), kindCodes, shownTo(who, codes), sealed, codesShown)
 }
 
 // codesOf returns the codes that wait to be shown, or none.
-func (p *Pages) codesOf(r *http.Request, accountID string) (texts []string, err error) {
-	sealed, _, ok, err := p.Volatile.Get(r.Context(), kindCodes, accountID)
+func (p *Pages) codesOf(r *http.Request, who person) (texts []string, err error) {
+	codes, err := p.Store.RecoveryCodes(r.Context(), who.Account.ID)
+	if err != nil {
+		return nil, err
+	}
+	sealed, _, ok, err := p.Volatile.Get(r.Context(), kindCodes, shownTo(who, codes))
 	if err != nil || !ok {
 		return nil, err
 	}
-	body, err := p.Seal.Open(sealed, kindCodes+" "+accountID)
+	body, err := p.Seal.Open(sealed, kindCodes+" "+who.Account.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +222,7 @@ func (p *Pages) codesOf(r *http.Request, accountID string) (texts []string, err 
 }
 
 func (p *Pages) showCodesAt(w http.ResponseWriter, r *http.Request, who person, f *flow.Flow, done string) error {
-	texts, err := p.codesOf(r, who.Account.ID)
+	texts, err := p.codesOf(r, who)
 	if err != nil {
 		return err
 	}
@@ -214,7 +239,11 @@ func (p *Pages) forgetCodes(w http.ResponseWriter, r *http.Request, who person, 
 	if err := p.Edge.CheckCSRF(r, "codes"); err != nil {
 		return err
 	}
-	if err := p.Volatile.Delete(r.Context(), kindCodes, who.Account.ID); err != nil {
+	codes, err := p.Store.RecoveryCodes(r.Context(), who.Account.ID)
+	if err != nil {
+		return err
+	}
+	if err := p.Volatile.Delete(r.Context(), kindCodes, shownTo(who, codes)); err != nil {
 		return err
 	}
 	return see(w, done)
@@ -234,7 +263,7 @@ func (p *Pages) flowCodes(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if s.State.Session.ID == "" {
+	if !s.State.Session.Satisfies(session.AAL2) {
 		return p.back(w, s.Flow)
 	}
 	return p.showCodesAt(w, r, person{s.State.Account, s.State.Session}, &s.Flow, dispatcher(s.Flow))
@@ -245,7 +274,7 @@ func (p *Pages) flowCodesSaved(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if s.State.Session.ID == "" {
+	if !s.State.Session.Satisfies(session.AAL2) {
 		return p.back(w, s.Flow)
 	}
 	return p.forgetCodes(w, r, person{s.State.Account, s.State.Session}, dispatcher(s.Flow))

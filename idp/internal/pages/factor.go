@@ -80,14 +80,14 @@ func (p *Pages) secondFactor(w http.ResponseWriter, r *http.Request, recovery bo
 		}
 		return p.showFactor(w, r, s, recovery, http.StatusUnprocessableEntity, nil, ui.Wrong("code", missing))
 	}
-	a, err := p.Store.Account(r.Context(), s.Flow.Pending.Account)
+	a, kept, ok, err := p.stillPending(r, s)
 	if err != nil {
 		return err
 	}
-	if !a.MaySignIn() {
-		return p.refused(r, a, "signin.factor", "account_"+string(a.Status), flow.ErrNotFound)
+	if !ok {
+		return p.pendingDone(w, r, s)
 	}
-	err = p.proveFactor(w, r, s, a, code, recovery)
+	err = p.proveFactor(w, r, s, a, code, recovery, kept)
 	switch wait := throttled(err); {
 	case wait != nil:
 		w.Header().Set("Retry-After", retryAfter(wait.Wait))
@@ -97,6 +97,25 @@ func (p *Pages) secondFactor(w http.ResponseWriter, r *http.Request, recovery bo
 	case err != nil:
 		return p.lostRace(w, s, err)
 	}
+	return p.pendingDone(w, r, s)
+}
+
+// stillPending returns whose password was proven, and the condition that it is still theirs. ok is false when they
+// changed it since: what was proven is worth nothing then.
+func (p *Pages) stillPending(r *http.Request, s step) (a account.Account, kept factor.SetPassword, ok bool, err error) {
+	a, err = p.Store.Account(r.Context(), s.Flow.Pending.Account)
+	if err != nil {
+		return a, kept, false, err
+	}
+	if !a.MaySignIn() {
+		return a, kept, false, p.refused(r, a, "signin.factor", "account_"+string(a.Status), flow.ErrNotFound)
+	}
+	kept, err = p.keep(r.Context(), a.ID)
+	return a, kept, !kept.At.After(s.Flow.Pending.At), err
+}
+
+// pendingDone ends the half-finished sign-in of a flow.
+func (p *Pages) pendingDone(w http.ResponseWriter, r *http.Request, s step) error {
 	s.Flow.Pending = nil
 	if err := p.save(r.Context(), s.Flow); err != nil {
 		return err
@@ -114,7 +133,7 @@ func isOneOf(err error, list ...error) bool {
 }
 
 // proveFactor verifies a second factor within the limits and begins the session that it opens.
-func (p *Pages) proveFactor(w http.ResponseWriter, r *http.Request, s step, a account.Account, code string, recovery bool) error {
+func (p *Pages) proveFactor(w http.ResponseWriter, r *http.Request, s step, a account.Account, code string, recovery bool, kept unit.Write) error {
 	class, kind, pr, check := throttle.OTP, "totp", byTOTP, p.checkTOTP
 	if recovery {
 		class, kind, pr, check = throttle.Recovery, "recovery_code", byRecovery, p.checkRecovery
@@ -128,7 +147,7 @@ func (p *Pages) proveFactor(w http.ResponseWriter, r *http.Request, s step, a ac
 		return errors.Join(err, guess.Undo(r.Context()))
 	}
 	if isOneOf(err, factor.ErrCodeWrong, factor.ErrCodeUsed, factor.ErrRecoveryWrong) {
-		return p.refusedFactor(r, a, kind, err)
+		return p.refusedFactor(r, a, kind, guess, err)
 	}
 	if err != nil {
 		return errors.Join(err, guess.Undo(r.Context()))
@@ -139,12 +158,12 @@ func (p *Pages) proveFactor(w http.ResponseWriter, r *http.Request, s step, a ac
 	}
 	e := p.event(r, "signin.factor", audit.Allowed, "")
 	e.Flow, e.Txn, e.Client, e.Detail = s.ID, s.Txn, s.Flow.Client, map[string]string{"factor": kind}
-	err = p.commitSession(w, r, a, b, false, e, append(writes, guess.Succeeded())...)
+	err = p.commitSession(w, r, a, b, false, e, append(writes, kept, guess.Succeeded())...)
 	if _, used := unit.ConflictIn[factor.UseStep](err); used {
-		return p.refusedFactor(r, a, kind, factor.ErrCodeUsed)
+		return p.refusedFactor(r, a, kind, guess, factor.ErrCodeUsed)
 	}
 	if _, used := unit.ConflictIn[factor.UseRecoveryCode](err); used {
-		return p.refusedFactor(r, a, kind, factor.ErrRecoveryWrong)
+		return p.refusedFactor(r, a, kind, guess, factor.ErrRecoveryWrong)
 	}
 	if err == nil && recovery {
 		p.Wake()
@@ -164,13 +183,10 @@ func (p *Pages) reserve(r *http.Request, a account.Account, c throttle.Class) (*
 	return g, err
 }
 
-func (p *Pages) refusedFactor(r *http.Request, a account.Account, kind string, err error) error {
+func (p *Pages) refusedFactor(r *http.Request, a account.Account, kind string, g *throttle.Guess, err error) error {
 	e := p.event(r, "signin.factor", audit.Refused, faultCode(err))
 	e.Account, e.Detail = a.ID, map[string]string{"factor": kind}
-	if bad := p.Commit.Commit(r.Context(), unit.Unit{Event: e}); bad != nil {
-		return bad
-	}
-	return err
+	return p.failed(r, a, e, g.Failures == warnFactors, g.Failures, err)
 }
 
 func (p *Pages) checkTOTP(r *http.Request, a account.Account, code string) ([]unit.Write, error) {

@@ -169,10 +169,13 @@ func (p *Pages) own(h ownHandler) web.Handler {
 		if !ok {
 			return p.visit(w, r, landing(r), flow.Want{})
 		}
-		if err := p.touch(r.Context(), who.Session); err != nil {
-			return err
+		if err = p.touch(r.Context(), who.Session); err == nil {
+			err = h(w, r, who)
 		}
-		return h(w, r, who)
+		if endedMeanwhile(err) {
+			return p.visit(w, r, landing(r), flow.Want{})
+		}
+		return err
 	}
 }
 

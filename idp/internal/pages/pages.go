@@ -149,17 +149,39 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, lang i18n.Lang, sta
 	return nil
 }
 
-// lang chooses the language: what the request's client asked for, what the person chose, what the browser prefers.
+// lang chooses the language: what the request's client asked for, what the person chose, what the browser prefers. f is
+// the flow of the request; nil: the one that its address names, if any.
 func (p *Pages) lang(r *http.Request, f *flow.Flow) i18n.Lang {
-	asked := r.URL.Query().Get("ui_locales")
+	q := r.URL.Query()
+	asked := q.Get("ui_locales")
+	if f == nil && q.Get("flow") != "" {
+		f = p.flowOf(r, q.Get("flow"))
+	}
 	if f != nil && asked == "" {
 		asked = strings.Join(f.Want.Locales, " ")
 	}
-	chosen := p.Edge.Cookies.Lang(r)
-	if chosen != "" {
-		asked = "" // a person who chose has the last word
+	return i18n.Negotiate(asked, p.Edge.Cookies.Lang(r), r.Header.Get("Accept-Language"))
+}
+
+// flowOf returns a flow of this browser, or nil.
+func (p *Pages) flowOf(r *http.Request, id string) *flow.Flow {
+	f, err := p.Flows.GetFlow(r.Context(), id)
+	if err != nil || !f.BelongsTo(p.Edge.Cookies.Flow(r)) {
+		return nil
 	}
-	return i18n.Negotiate(asked, chosen, r.Header.Get("Accept-Language"))
+	return &f
+}
+
+// setLang remembers the language that a person chose. It has the last word: the flow that they are in forgets what its
+// client asked for.
+func (p *Pages) setLang(w http.ResponseWriter, r *http.Request, lang, flowID string) error {
+	p.Edge.Cookies.SetLang(w, lang)
+	f := p.flowOf(r, flowID)
+	if f == nil || len(f.Want.Locales) == 0 {
+		return nil
+	}
+	f.Want.Locales = nil
+	return p.save(r.Context(), *f)
 }
 
 // base is the part of a page that is the same everywhere. purpose names what its form may do.
@@ -192,10 +214,21 @@ func (p *Pages) language(w http.ResponseWriter, r *http.Request) error {
 	if err := p.Edge.CheckCSRF(r, "language"); err != nil {
 		return err
 	}
-	if l, ok := i18n.Parse(form.Get("lang")); ok {
-		p.Edge.Cookies.SetLang(w, string(l))
+	back, err := url.Parse(ownPath(form.Get("back")))
+	if err != nil {
+		back = &url.URL{Path: "/account"}
 	}
-	return see(w, ownPath(form.Get("back")))
+	q := back.Query()
+	if l, ok := i18n.Parse(form.Get("lang")); ok {
+		if err := p.setLang(w, r, string(l), q.Get("flow")); err != nil {
+			return err
+		}
+		if q.Has("ui_locales") {
+			q.Del("ui_locales")
+			back.RawQuery = q.Encode()
+		}
+	}
+	return see(w, ownPath(back.String()))
 }
 
 // ownPath keeps redirects on this origin: a path that every browser reads as one.

@@ -57,6 +57,7 @@ func (p *Pages) passwordChange(w http.ResponseWriter, r *http.Request, who perso
 	switch wait := throttled(err); {
 	case wait != nil:
 		page.Throttled = wait
+		w.Header().Set("Retry-After", retryAfter(wait.Wait))
 		return p.showPassword(w, r, who, http.StatusTooManyRequests, page, ui.Wrong("", ui.ErrTooMany, "Wait", wait.Wait))
 	case isOneOf(err, errWrong):
 		return p.showPassword(w, r, who, http.StatusUnprocessableEntity, page, ui.Wrong("current_password", ui.ErrPasswordWrong))
@@ -74,7 +75,7 @@ func (p *Pages) replacePassword(w http.ResponseWriter, r *http.Request, who pers
 		return err
 	}
 	now, a := p.Clock.Now(), who.Account
-	b, err := p.begin(r, a, proof{who.Session.ACR, who.Session.AMR})
+	b, err := p.renew(r, who, proof{who.Session.ACR, who.Session.AMR})
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (p *Pages) replacePassword(w http.ResponseWriter, r *http.Request, who pers
 	}
 	err = p.commitSession(w, r, a, b, true, p.ownEvent(r, "password.changed", who), writes...)
 	p.Wake()
-	if unit.IsConflict(err) {
+	if unit.IsConflict(err) && !endedMeanwhile(err) {
 		return p.showPassword(w, r, who, http.StatusConflict, ui.ChangePassword{EndOthers: endOthers}, ui.Wrong("", ui.ErrConflict))
 	}
 	if err != nil {
@@ -177,9 +178,9 @@ func (p *Pages) removeFactorDo(w http.ResponseWriter, r *http.Request, who perso
 	}
 	e := p.ownEvent(r, "factor.removed", who)
 	e.Detail = map[string]string{"factor": "totp", "id": t.ID}
-	err = p.Commit.Commit(r.Context(), unit.Unit{Writes: writes, Event: e})
+	err = p.commitOwn(r.Context(), who, unit.Unit{Writes: writes, Event: e})
 	p.Wake()
-	if err != nil && !unit.IsConflict(err) {
+	if _, gone := unit.ConflictIn[factor.RemoveTOTP](err); err != nil && !gone {
 		return err
 	}
 	return see(w, "/account/factors?done=factor_removed")
@@ -209,7 +210,7 @@ func (p *Pages) renewCodesDo(w http.ResponseWriter, r *http.Request, who person)
 	if !has { // codes stand in for a factor: without one there is nothing to stand in for
 		return see(w, "/account/factors")
 	}
-	fresh, err := p.freshCodes(r, a.ID)
+	fresh, err := p.freshCodes(r, who)
 	if err != nil {
 		return err
 	}
@@ -217,7 +218,7 @@ func (p *Pages) renewCodesDo(w http.ResponseWriter, r *http.Request, who person)
 	if err != nil {
 		return err
 	}
-	err = p.Commit.Commit(r.Context(), unit.Unit{Writes: []unit.Write{fresh, told}, Event: p.ownEvent(r, "recovery.renewed", who)})
+	err = p.commitOwn(r.Context(), who, unit.Unit{Writes: []unit.Write{fresh, told}, Event: p.ownEvent(r, "recovery.renewed", who)})
 	p.Wake()
 	if err != nil {
 		return err

@@ -68,6 +68,30 @@ func (p *Pages) begin(r *http.Request, a account.Account, pr proof) (begun, erro
 	return b, nil
 }
 
+// renew is begin for somebody who is signed in. When their session has ended meanwhile nothing takes its place: what it
+// had proven is gone with it. Errors: session.ErrNotFound.
+func (p *Pages) renew(r *http.Request, who person, pr proof) (begun, error) {
+	b, err := p.begin(r, who.Account, pr)
+	if err == nil && b.session.ID != who.Session.ID {
+		return b, session.ErrNotFound
+	}
+	return b, err
+}
+
+// endedMeanwhile reports whether err says that the session of a request ended, or went on with another cookie, while the
+// request was under way.
+func endedMeanwhile(err error) bool {
+	_, touched := unit.ConflictIn[session.Touch](err)
+	_, renewed := unit.ConflictIn[session.Renew](err)
+	return touched || renewed || errors.Is(err, session.ErrNotFound)
+}
+
+// commitOwn commits what a person does to their account, on the condition that their session has not ended meanwhile.
+func (p *Pages) commitOwn(ctx context.Context, who person, u unit.Unit) error {
+	u.Writes = append([]unit.Write{session.Touch{ID: who.Session.ID, At: p.Clock.Now()}}, u.Writes...)
+	return p.Commit.Commit(ctx, u)
+}
+
 // ownSession returns the living session that this browser has for the account, or a zero one.
 func (p *Pages) ownSession(r *http.Request, a account.Account, now time.Time) (session.Session, error) {
 	cookie := p.Edge.Cookies.Session(r)

@@ -82,7 +82,10 @@ func (p *Pages) signinPassword(w http.ResponseWriter, r *http.Request) error {
 	if missing != nil {
 		return p.showSignin(w, r, s, http.StatusUnprocessableEntity, identifier, nil, missing...)
 	}
-	a, guess, stale, err := p.checkPassword(r, identifier, pw)
+	err = p.tryPassword(w, r, s, identifier, pw)
+	if _, moved := unit.ConflictIn[factor.SetPassword](err); moved { // changed, or stored anew by another sign-in: look again
+		err = p.tryPassword(w, r, s, identifier, pw)
+	}
 	switch wait := throttled(err); {
 	case wait != nil:
 		w.Header().Set("Retry-After", retryAfter(wait.Wait))
@@ -90,51 +93,68 @@ func (p *Pages) signinPassword(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, errWrong):
 		return p.showSignin(w, r, s, http.StatusUnprocessableEntity, identifier, nil, ui.Wrong("", ui.ErrSignIn))
 	case err != nil:
+		return p.lostRace(w, s, err)
+	}
+	return p.back(w, s.Flow)
+}
+
+// tryPassword verifies a password and takes the flow to what comes after it. Errors: errWrong, those of throttle and
+// hashing, and conflicts: one in factor.SetPassword says that the password is no longer the one that was verified.
+func (p *Pages) tryPassword(w http.ResponseWriter, r *http.Request, s step, identifier, pw string) error {
+	a, guess, kept, err := p.checkPassword(r, identifier, pw)
+	if err != nil {
 		return err
 	}
-	return p.passwordProven(w, r, s, a, append(stale, guess.Succeeded()))
+	return p.passwordProven(w, r, s, a, kept, guess.Succeeded())
 }
 
 // errWrong stands for a wrong password, an unknown name and an account that may not sign in alike.
 var errWrong = errors.New("identifier or password is wrong")
 
 // candidate finds the account that a person means. There may be none: the counters and the hash then run on the name.
-func (p *Pages) candidate(r *http.Request, identifier string) (a account.Account, record, counted string, err error) {
+func (p *Pages) candidate(r *http.Request, identifier string) (a account.Account, counted string, err error) {
 	canonical, err := account.Canonical(identifier)
 	if err != nil {
-		return a, "", "malformed", nil
+		return a, "malformed " + identifier, nil
 	}
 	a, err = p.Store.AccountByIdentifier(r.Context(), canonical)
 	if errors.Is(err, account.ErrNotFound) {
-		return account.Account{}, "", "name " + canonical, nil
+		return account.Account{}, "name " + canonical, nil
 	}
-	if err != nil {
-		return a, "", "", err
-	}
-	record, _, err = p.Store.Password(r.Context(), a.ID)
-	return a, record, a.ID, err
+	return a, a.ID, err
 }
 
-// checkPassword verifies a password within the limits. It returns writes that go with the success: a record of today's
-// cost in place of an old one. Errors: errWrong, and those of throttle and hashing.
-func (p *Pages) checkPassword(r *http.Request, identifier, pw string) (a account.Account, g *throttle.Guess, stale []unit.Write, err error) {
-	a, record, counted, err := p.candidate(r, identifier)
+// checkPassword verifies a password within the limits. kept goes with what follows from it: the condition that the
+// password is still the same, and a record of today's cost in place of an old one. Errors: errWrong, and those of
+// throttle and hashing.
+func (p *Pages) checkPassword(r *http.Request, identifier, pw string) (a account.Account, g *throttle.Guess, kept factor.SetPassword, err error) {
+	a, counted, err := p.candidate(r, identifier)
 	if err != nil {
-		return a, nil, nil, err
+		return a, nil, kept, err
 	}
 	if len(pw) > factor.MaxPassword {
-		return a, nil, nil, errWrong
+		return a, nil, kept, errWrong
 	}
-	g, old, err := p.guessPassword(r, a, record, counted, pw)
+	if kept, err = p.keep(r.Context(), a.ID); err != nil {
+		return a, nil, kept, err
+	}
+	g, old, err := p.guessPassword(r, a, kept.Old, counted, pw)
 	if err != nil {
-		return a, nil, nil, err
+		return a, nil, kept, err
 	}
 	if old {
-		if fresh, err := p.rehash(r.Context(), a.ID, record, pw); err == nil {
-			stale = append(stale, fresh)
+		if fresh, busy := p.Passwords.Hash(r.Context(), pw); busy == nil { // else the next sign-in will do it
+			kept.Record = fresh
 		}
 	}
-	return a, g, stale, nil
+	return a, g, kept, nil
+}
+
+// keep leaves a password as it is. As a write it holds what follows from a password to the condition that nobody changed
+// it meanwhile.
+func (p *Pages) keep(ctx context.Context, accountID string) (factor.SetPassword, error) {
+	record, at, err := p.Store.Password(ctx, accountID)
+	return factor.SetPassword{Account: accountID, Old: record, Record: record, At: at}, err
 }
 
 // guessPassword reserves a guess, verifies, and records a failure.
@@ -156,14 +176,50 @@ func (p *Pages) guessPassword(r *http.Request, a account.Account, record, counte
 		return nil, false, errors.Join(err, g.Undo(ctx))
 	}
 	switch {
-	case !ok && a.ID == "":
-		return nil, false, p.refused(r, a, "signin.password", "unknown_name", errWrong)
 	case !ok:
-		return nil, false, p.refused(r, a, "signin.password", "wrong_password", errWrong)
+		return nil, false, p.wrongPassword(r, a, g)
 	case !a.MaySignIn():
 		return nil, false, p.refused(r, a, "signin.password", "account_"+string(a.Status), errWrong)
 	}
 	return g, stale, nil
+}
+
+// wrongPassword records a failed guess, and warns the owner of an account at the tenth in a row.
+func (p *Pages) wrongPassword(r *http.Request, a account.Account, g *throttle.Guess) error {
+	reason := "wrong_password"
+	if a.ID == "" {
+		reason = "unknown_name"
+	}
+	e := p.event(r, "signin.password", audit.Refused, reason)
+	e.Account = a.ID
+	return p.failed(r, a, e, g.Failures == warnPasswords, g.Failures, errWrong)
+}
+
+// After how many failures in a row the owner of an account is told. A wrong second factor weighs more: the password
+// before it was right.
+const (
+	warnPasswords = 10
+	warnFactors   = 5
+)
+
+// failed records a failed guess and returns err. With warn the owner gets a mail; nobody's is made in vain, so that the
+// time does not tell whether there is an account.
+func (p *Pages) failed(r *http.Request, a account.Account, e audit.Event, warn bool, count int64, err error) error {
+	u := unit.Unit{Event: e}
+	if warn {
+		q, bad := p.mail(a, ui.MailSuspiciousAttempts{MailBase: p.mailBase(a), Where: p.where(r), Count: int(count)})
+		if bad != nil {
+			return bad
+		}
+		if a.ID != "" {
+			u.Writes = append(u.Writes, q)
+			defer p.Wake()
+		}
+	}
+	if bad := p.Commit.Commit(r.Context(), u); bad != nil {
+		return bad
+	}
+	return err
 }
 
 // refused records a refused attempt and returns err.
@@ -176,18 +232,8 @@ func (p *Pages) refused(r *http.Request, a account.Account, kind, reason string,
 	return err
 }
 
-// rehash makes a record of today's cost. The time at which the person chose the password stays.
-func (p *Pages) rehash(ctx context.Context, accountID, old, pw string) (unit.Write, error) {
-	_, at, err := p.Store.Password(ctx, accountID)
-	if err != nil {
-		return nil, err
-	}
-	record, err := p.Passwords.Hash(ctx, pw)
-	return factor.SetPassword{Account: accountID, Old: old, Record: record, At: at}, err
-}
-
 // passwordProven goes on after a right password: to the second factor if there is one, else into a session.
-func (p *Pages) passwordProven(w http.ResponseWriter, r *http.Request, s step, a account.Account, writes []unit.Write) error {
+func (p *Pages) passwordProven(w http.ResponseWriter, r *http.Request, s step, a account.Account, writes ...unit.Write) error {
 	ctx := r.Context()
 	second, err := p.Store.HasSecondFactor(ctx, a.ID)
 	if err != nil {
@@ -200,22 +246,35 @@ func (p *Pages) passwordProven(w http.ResponseWriter, r *http.Request, s step, a
 		if err != nil {
 			return err
 		}
-		if err := p.commitSession(w, r, a, b, false, e, writes...); err != nil {
-			return p.lostRace(w, s, err)
-		}
-		return p.back(w, s.Flow)
+		return p.commitSession(w, r, a, b, false, e, writes...)
 	}
 	e.Actor, e.Account = a.ID, a.ID
 	if err := p.Commit.Commit(ctx, unit.Unit{Writes: writes, Event: e}); err != nil {
-		return p.lostRace(w, s, err)
+		return err
 	}
 	token := ident.NewToken(ident.SessionCookie)
-	s.Flow.Pending = &flow.Pending{Cookie: ident.Hash(token), Account: a.ID, At: p.Clock.Now(), AMR: []string{session.AMRPassword}}
-	if err := p.save(ctx, s.Flow); err != nil {
+	if err := p.pend(ctx, s.Flow, flow.Pending{Cookie: ident.Hash(token), Account: a.ID, At: p.Clock.Now(), AMR: []string{session.AMRPassword}}); err != nil {
 		return err
 	}
 	p.Edge.Cookies.SetSignin(w, token, flow.PendingLifetime)
-	return p.back(w, s.Flow)
+	return nil
+}
+
+// pendTries is how often a flow that moves on meanwhile is read again.
+const pendTries = 8
+
+// pend notes that a password was proven. The last of two tabs wins, as its cookie is the one that the browser keeps.
+func (p *Pages) pend(ctx context.Context, f flow.Flow, pending flow.Pending) (err error) {
+	for range pendTries {
+		f.Pending = &pending
+		if err = p.Flows.PutFlow(ctx, f); !errors.Is(err, flow.ErrStale) {
+			return err
+		}
+		if f, err = p.Flows.GetFlow(ctx, f.ID); err != nil {
+			return err
+		}
+	}
+	return flow.ErrStale
 }
 
 // lostRace sends the browser to the dispatcher when another tab was first; the flow is where that tab left it.

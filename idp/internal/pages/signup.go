@@ -86,16 +86,16 @@ func (p *Pages) signupMail(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	email := strings.TrimSpace(form.Get("email"))
+	typed := strings.TrimSpace(form.Get("email"))
 	if err := p.Edge.CheckCSRF(r, "signup"); err != nil {
-		return p.showSignupStart(w, r, http.StatusForbidden, email, ui.Wrong("", ui.ErrFormExpired))
+		return p.showSignupStart(w, r, http.StatusForbidden, typed, ui.Wrong("", ui.ErrFormExpired))
 	}
-	if email == "" {
-		return p.showSignupStart(w, r, http.StatusUnprocessableEntity, email, ui.Wrong("email", ui.ErrEmailRequired))
+	if typed == "" {
+		return p.showSignupStart(w, r, http.StatusUnprocessableEntity, typed, ui.Wrong("email", ui.ErrEmailRequired))
 	}
-	canonical, err := account.CanonicalEmail(email)
+	email, canonical, err := account.Address(typed)
 	if err != nil {
-		return p.showSignupStart(w, r, http.StatusUnprocessableEntity, email, ui.Wrong("email", ui.ErrEmailFormat))
+		return p.showSignupStart(w, r, http.StatusUnprocessableEntity, typed, ui.Wrong("email", ui.ErrEmailFormat))
 	}
 	flowID := r.URL.Query().Get("flow")
 	if flowID != "" && !ident.Valid("flw", flowID) {
@@ -108,7 +108,7 @@ func (p *Pages) signupMail(w http.ResponseWriter, r *http.Request) error {
 	if err := p.setSignup(w, signup{Email: email, Flow: flowID, Resent: again && before.Email == email}); err != nil {
 		return err
 	}
-	return see(w, "/signup/check")
+	return see(w, path("/signup/check", flowID))
 }
 
 // sendSignup queues the mail. Both cases read, seal and write the same.
@@ -119,15 +119,7 @@ func (p *Pages) sendSignup(r *http.Request, email, canonical, flowID string) err
 	if err != nil && !errors.Is(err, account.ErrNotFound) {
 		return err
 	}
-	n, err := p.Store.LinksSince(ctx, account.SignUp, canonical, now.Add(-time.Hour))
-	if err != nil {
-		return err
-	}
 	e := p.event(r, "signup.requested", audit.Allowed, "")
-	if n >= mailsPerHour {
-		e.Outcome, e.Reason = audit.Refused, "too_many_mails"
-		return p.Commit.Commit(ctx, unit.Unit{Event: e})
-	}
 	token := ident.NewToken(ident.MailLink)
 	link := account.Link{Hash: ident.Hash(token), Purpose: account.SignUp, Email: email, Canonical: canonical, Lang: string(lang), Flow: flowID, At: now, ExpiresAt: now.Add(account.LinkLifetime)}
 	var m ui.MailMessage = ui.MailConfirmAddress{MailBase: ui.MailBase{Email: email, HelpURL: p.url("/help"), AccountURL: p.url("/account")},
@@ -144,7 +136,12 @@ func (p *Pages) sendSignup(r *http.Request, email, canonical, flowID string) err
 	if err != nil {
 		return err
 	}
-	err = p.Commit.Commit(ctx, unit.Unit{Writes: []unit.Write{account.IssueLink{Link: link}, q}, Event: e})
+	issue := account.IssueLink{Link: link, Limit: mailsPerHour, Since: now.Add(-time.Hour)}
+	err = p.Commit.Commit(ctx, unit.Unit{Writes: []unit.Write{issue, q}, Event: e})
+	if _, many := unit.ConflictIn[account.IssueLink](err); many {
+		e.Outcome, e.Reason = audit.Refused, "too_many_mails"
+		return p.Commit.Commit(ctx, unit.Unit{Event: e})
+	}
 	p.Wake()
 	return err
 }
@@ -156,7 +153,7 @@ func (p *Pages) signupCheck(w http.ResponseWriter, r *http.Request) error {
 		return see(w, "/signup")
 	}
 	if s.proven() {
-		return see(w, "/signup/details")
+		return see(w, path("/signup/details", s.Flow))
 	}
 	b := p.base(w, r, "signup")
 	if s.Resent {
@@ -178,7 +175,15 @@ func (p *Pages) signupLanding(w http.ResponseWriter, r *http.Request) error {
 	b := p.base(w, r, "signup-prove")
 	b.Here = "/signup/continue"
 	b.LanguageBack = r.URL.RequestURI()
-	return p.Show(w, r, http.StatusOK, ui.LinkLanding{Base: b, Email: link.Email, Token: token})
+	return p.show(w, r, p.linkLang(r, link), http.StatusOK, ui.LinkLanding{Base: b, Email: link.Email, Token: token})
+}
+
+// linkLang is the language of the page that a link was asked for from, unless this browser's owner chose another.
+func (p *Pages) linkLang(r *http.Request, link account.Link) i18n.Lang {
+	if l, ok := i18n.Parse(link.Lang); ok && p.Edge.Cookies.Lang(r) == "" {
+		return l
+	}
+	return p.lang(r, nil)
 }
 
 // liveLink reads a link that may still be used. Errors: account.ErrLinkDead, with what is known of the link.
@@ -206,7 +211,7 @@ func (p *Pages) linkDead(w http.ResponseWriter, r *http.Request, link account.Li
 	}
 	b := p.base(w, r, "signup")
 	b.Here = "/signup"
-	return p.Show(w, r, http.StatusGone, ui.LinkDead{Base: b, State: state, Email: link.Email, ResendURL: path("/signup", link.Flow), SigninURL: path("/signin", link.Flow)})
+	return p.show(w, r, p.linkLang(r, link), http.StatusGone, ui.LinkDead{Base: b, State: state, Email: link.Email, ResendURL: path("/signup", link.Flow), SigninURL: path("/signin", link.Flow)})
 }
 
 // signupProve spends the link: the address is proven to the browser that pressed the button, and to no other.
@@ -239,7 +244,7 @@ func (p *Pages) signupProve(w http.ResponseWriter, r *http.Request) error {
 	if err := p.setSignup(w, signup{Email: link.Email, Link: link.Hash[:], Flow: link.Flow}); err != nil {
 		return err
 	}
-	return see(w, "/signup/details")
+	return see(w, path("/signup/details", link.Flow))
 }
 
 var errSignupGone = fault.New(fault.Gone, "signup_expired", "too much time has passed; begin again with your e-mail address")

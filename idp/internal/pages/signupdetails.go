@@ -125,7 +125,9 @@ func (p *Pages) create(w http.ResponseWriter, r *http.Request, s signup, page ui
 		return err
 	}
 	p.Edge.Cookies.ClearSignup(w)
-	p.Edge.Cookies.SetLang(w, a.Locale)
+	if err := p.setLang(w, r, a.Locale, s.Flow); err != nil {
+		return err
+	}
 	return see(w, path("/signin/offer", s.Flow))
 }
 

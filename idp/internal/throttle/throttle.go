@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"time"
 
 	"ellis.example/idp/internal/clock"
@@ -28,7 +29,9 @@ const (
 const (
 	capStrangers = 90
 	capKnown     = 10
-	capAddress   = 10_000 // an address alone is never refused for good: people share addresses
+	// An address alone, or with an account, is never refused for good: people share addresses, and what an operator
+	// unlocks must open where its owner sits. The account's own counter ends guessing.
+	capAddress = 10_000
 )
 
 // Rule says how one counter slows down.
@@ -42,7 +45,7 @@ type Rule struct {
 var (
 	account = Rule{Cap: capStrangers, SoftFrom: 5, MaxDelay: 15 * time.Minute}
 	known   = Rule{Cap: capKnown, SoftFrom: 5, MaxDelay: time.Minute}
-	pair    = Rule{Cap: capStrangers, SoftFrom: 5, MaxDelay: 15 * time.Minute, Forget: 24 * time.Hour}
+	pair    = Rule{Cap: capAddress, SoftFrom: 5, MaxDelay: 15 * time.Minute, Forget: 24 * time.Hour}
 	address = Rule{Cap: capAddress, SoftFrom: 20, MaxDelay: time.Minute, Forget: time.Hour}
 )
 
@@ -85,8 +88,12 @@ type Key struct {
 
 // Guess is one attempt, reserved.
 type Guess struct {
-	keys []Key
-	l    *Limiter
+	// Failures is how many guesses in a row have failed if this one does.
+	Failures int64
+
+	keys  []Key
+	frees []string // further counters that a right secret clears
+	l     *Limiter
 }
 
 // Reservation counts a guess on all of its counters, or on none. It conflicts when one of them says to wait: Refused
@@ -96,6 +103,8 @@ type Reservation struct {
 	At   time.Time
 	// Refused is where the store says why it conflicts.
 	Refused *Refusal
+	// Counted is where the store says how many failures in a row the first counter has now, this guess included.
+	Counted *int64
 }
 
 // Refusal says why a guess is not looked at.
@@ -151,7 +160,10 @@ type Subject struct {
 // the store.
 func (l *Limiter) Reserve(ctx context.Context, s Subject) (*Guess, error) {
 	g := &Guess{keys: l.keys(s), l: l}
-	w := Reservation{Keys: g.keys, At: l.clk.Now(), Refused: new(Refusal)}
+	if s.Known { // the owner, at a browser of theirs, ends what strangers ran up: failures count in a row (NIST SP 800-63B-4 §3.2.2)
+		g.frees = []string{l.name(s.Class, "account", s.Account)}
+	}
+	w := Reservation{Keys: g.keys, At: l.clk.Now(), Refused: new(Refusal), Counted: &g.Failures}
 	err := l.commit.Commit(ctx, unit.Unit{Writes: []unit.Write{w}})
 	if _, refused := unit.ConflictIn[Reservation](err); refused {
 		if w.Refused.Locked {
@@ -203,7 +215,7 @@ func network(ip string) string {
 // Succeeded returns the write that goes with the effect of a right secret: the account's counters start anew, the
 // address gets its guess back. Errors of another class stay counted.
 func (g *Guess) Succeeded() unit.Write {
-	w := Settle{}
+	w := Settle{Clear: slices.Clone(g.frees)}
 	for _, k := range g.keys {
 		if k.Rule == address {
 			w.Return = append(w.Return, k.Name)

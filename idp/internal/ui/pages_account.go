@@ -15,12 +15,13 @@ type AccountHome struct {
 	LastSignIn      *ActivityItem // the one before this
 }
 
-// Profile edits the particulars. Fields as in SignupDetails, without password.
+// Profile edits the particulars. Fields as in SignupDetails, without user name and password; hidden: version.
 type Profile struct {
 	Base
 	Email string // shown only
 	PersonFields
-	Username string
+	Username string // shown only
+	Version  int64  // of the particulars that the form shows
 }
 
 // ChangePassword takes the old and a new one. Fields: current_password, new_password, end_others (checkbox "1").

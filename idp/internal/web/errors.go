@@ -143,6 +143,7 @@ func (e *Edge) NotFound() http.Handler {
 // MethodNotAllowed answers 405.
 func (e *Edge) MethodNotAllowed() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Cache-Control"] = noStore // 405 is cacheable by itself (RFC 9110 §15.1)
 		http.Error(w, "this address does not take the method "+knownMethod(r.Method), http.StatusMethodNotAllowed)
 	})
 }

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"time"
 
 	"ellis.example/idp/internal/account"
 	"ellis.example/idp/internal/unit"
@@ -46,8 +45,8 @@ func applyIssueLink(t *tx, w account.IssueLink) error {
 	if _, err := t.exec(`UPDATE mail_links SET spent_at = ? WHERE canonical = ? AND purpose = ? AND spent_at = 0`, micros(l.At), l.Canonical, string(l.Purpose)); err != nil {
 		return err
 	}
-	return t.mustOne(w, "link exists", `INSERT INTO mail_links (hash, purpose, email, canonical, lang, flow, at, expires_at) VALUES (?,?,?,?,?,?,?,?)`,
-		l.Hash[:], string(l.Purpose), l.Email, l.Canonical, l.Lang, l.Flow, micros(l.At), micros(l.ExpiresAt))
+	return t.mustOne(w, "too many links", `INSERT INTO mail_links (hash, purpose, email, canonical, lang, flow, at, expires_at) SELECT ?,?,?,?,?,?,?,? WHERE (SELECT count(*) FROM mail_links WHERE canonical = ? AND purpose = ? AND at > ?) < ?`,
+		l.Hash[:], string(l.Purpose), l.Email, l.Canonical, l.Lang, l.Flow, micros(l.At), micros(l.ExpiresAt), l.Canonical, string(l.Purpose), micros(w.Since), w.Limit)
 }
 
 func applySpendLink(t *tx, w account.SpendLink) error {
@@ -97,12 +96,6 @@ func (s *Store) Link(ctx context.Context, h [32]byte) (account.Link, error) {
 	}
 	l.At, l.ExpiresAt, l.SpentAt = timeOf(at), timeOf(expires), timeOf(spent)
 	return l, nil
-}
-
-// LinksSince implements account.LinkReader.
-func (s *Store) LinksSince(ctx context.Context, p account.LinkPurpose, canonical string, since time.Time) (n int, err error) {
-	err = s.row(ctx, `SELECT count(*) FROM mail_links WHERE canonical = ? AND purpose = ? AND at > ?`, canonical, string(p), micros(since)).Scan(&n)
-	return n, err
 }
 
 var _ unit.Committer = (*Store)(nil)

@@ -21,8 +21,12 @@ func applySetPassword(t *tx, w factor.SetPassword) error {
 }
 
 func applyAddTOTP(t *tx, w factor.AddTOTP) error {
+	limit := factor.MaxTOTPs
+	if w.First {
+		limit = 1
+	}
 	return t.mustOne(w, "too many authenticator apps", `INSERT INTO totps (id, account, label, sealed, created_at, used_at) SELECT ?,?,?,?,?,? WHERE (SELECT count(*) FROM totps WHERE account = ?) < ?`,
-		w.TOTP.ID, w.TOTP.Account, w.TOTP.Label, w.TOTP.Sealed, micros(w.TOTP.CreatedAt), micros(w.TOTP.UsedAt), w.TOTP.Account, factor.MaxTOTPs)
+		w.TOTP.ID, w.TOTP.Account, w.TOTP.Label, w.TOTP.Sealed, micros(w.TOTP.CreatedAt), micros(w.TOTP.UsedAt), w.TOTP.Account, limit)
 }
 
 func applyRemoveTOTP(t *tx, w factor.RemoveTOTP) error {

@@ -28,6 +28,9 @@ func applyReservation(t *tx, w throttle.Reservation) error {
 		}
 		next[i] = n
 	}
+	if w.Counted != nil && len(next) > 0 {
+		*w.Counted = next[0].Failures
+	}
 	for i, k := range w.Keys {
 		if _, err := t.exec(`INSERT INTO throttles (key, failures, until, updated_at) VALUES (?,?,?,?) ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, until = excluded.until, updated_at = excluded.updated_at`,
 			k.Name, next[i].Failures, micros(next[i].Until), micros(next[i].UpdatedAt)); err != nil {
