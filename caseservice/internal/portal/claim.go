@@ -1,0 +1,208 @@
+package portal
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/fault"
+	"ellis.example/caseservice/internal/portal/caseapi"
+	"ellis.example/caseservice/internal/signin"
+	"ellis.example/caseservice/internal/ui"
+	"ellis.example/caseservice/internal/web"
+)
+
+// claimForm asks for receipt number and code. What was typed before and not sent yet is still there.
+func (p *Portal) claimForm(w http.ResponseWriter, r *http.Request, v signin.Visit) error {
+	page := ui.Claim{Base: p.ownBase(w, r, purposeClaim, v)}
+	if v.Claim != nil {
+		page.Receipt, page.Code = ui.Receipt(v.Claim.Receipt), ui.Code(v.Claim.Code)
+		if r.URL.Query().Has("stopped") {
+			page.Errors = []ui.FieldError{ui.Wrong("", ui.ErrStepUpStopped)}
+		}
+	}
+	page.Here = "/claim"
+	return p.show(w, r, http.StatusOK, page)
+}
+
+// claim reads the form and sends it. A session that ended meanwhile is no reason to lose what was typed: the form's token
+// still proves where it came from, and the sign-in takes it along.
+func (p *Portal) claim(w http.ResponseWriter, r *http.Request) error {
+	form, formErr := p.form(r, purposeClaim)
+	if formErr != nil && !errors.Is(formErr, errFormExpired) {
+		return formErr
+	}
+	v, err := p.Gate.Current(r)
+	if err != nil && !errors.Is(err, signin.ErrSessionEnded) || err != nil && formErr != nil {
+		return err
+	}
+	typed := signin.Claim{Receipt: strings.TrimSpace(form.Get("receipt")), Code: strings.TrimSpace(form.Get("code"))}
+	if formErr != nil {
+		return p.showClaim(w, r, v, typed, http.StatusForbidden, ui.Wrong("", ui.ErrFormExpired))
+	}
+	c, wrong := readClaim(typed)
+	if err != nil { // the session ended
+		if len(wrong) > 0 {
+			return err
+		}
+		c.Key = rand.Text()
+		return p.begin(w, r, signin.Request{ReturnTo: "/claim/review", Claim: &c})
+	}
+	if len(wrong) > 0 {
+		return p.showClaim(w, r, v, typed, http.StatusUnprocessableEntity, wrong...)
+	}
+	c.Key = rand.Text()
+	if old := v.Claim; old != nil && old.Receipt == c.Receipt && old.Code == c.Code {
+		c.Key = old.Key // pressed twice, or sent again after an outage: one effect
+	}
+	if err := p.keep(r, v, &c); err != nil {
+		return err
+	}
+	return p.send(w, r, v, c)
+}
+
+// readClaim checks what can be checked without asking anybody: a slip of the pen should not cost a sign-in.
+func readClaim(typed signin.Claim) (signin.Claim, []ui.FieldError) {
+	var wrong []ui.FieldError
+	receipt, err := cases.ParseReceipt(typed.Receipt)
+	switch {
+	case typed.Receipt == "":
+		wrong = append(wrong, ui.Wrong("receipt", ui.ErrReceiptRequired))
+	case err != nil:
+		wrong = append(wrong, ui.Wrong("receipt", ui.ErrReceiptFormat))
+	}
+	code, err := cases.ParseClaimCode(typed.Code)
+	switch {
+	case typed.Code == "":
+		wrong = append(wrong, ui.Wrong("code", ui.ErrCodeRequired))
+	case errors.Is(err, cases.ErrCodeChecksum):
+		wrong = append(wrong, ui.Wrong("code", ui.ErrCodeChecksum))
+	case err != nil:
+		wrong = append(wrong, ui.Wrong("code", ui.ErrCodeFormat))
+	}
+	if len(wrong) > 0 {
+		return typed, wrong
+	}
+	return signin.Claim{Receipt: string(receipt), Code: strings.ReplaceAll(code.Grouped(), "-", "")}, nil
+}
+
+// keep remembers a claim in the session; nil forgets it.
+func (p *Portal) keep(r *http.Request, v signin.Visit, c *signin.Claim) error {
+	return p.Gate.Update(r.Context(), v, func(s *signin.Session) { s.Claim = c })
+}
+
+// claimReview shows what will be sent, after a step-up.
+func (p *Portal) claimReview(w http.ResponseWriter, r *http.Request, v signin.Visit) error {
+	if v.Claim == nil {
+		return see(w, "/claim")
+	}
+	return p.show(w, r, http.StatusOK, ui.ClaimReview{Base: p.ownBase(w, r, purposeSend, v), Receipt: v.Claim.Receipt, Code: v.Claim.Code})
+}
+
+// claimSend sends what the review showed.
+func (p *Portal) claimSend(w http.ResponseWriter, r *http.Request, v signin.Visit) error {
+	_, err := p.form(r, purposeSend)
+	if errors.Is(err, errFormExpired) || err == nil && v.Claim == nil {
+		return see(w, "/claim/review")
+	}
+	if err != nil {
+		return err
+	}
+	return p.send(w, r, v, *v.Claim)
+}
+
+// send asks the API for the case.
+func (p *Portal) send(w http.ResponseWriter, r *http.Request, v signin.Visit, c signin.Claim) error {
+	got, err := ask(r.Context(), p, v, func(ctx context.Context, token string) (caseapi.Case, error) {
+		return p.API.Claim(ctx, token, c.Key, c.Receipt, c.Code)
+	})
+	if err == nil {
+		return p.claimed(w, r, v, string(ui.NoticeClaimed), homePath+"/"+got.ID)
+	}
+	var problem *caseapi.Problem
+	isProblem := errors.As(err, &problem)
+	switch {
+	case isProblem && problem.Challenge.StepUp():
+		return p.begin(w, r, signin.Request{ReturnTo: "/claim/review", ACR: problem.Challenge.ACR, MaxAge: problem.Challenge.MaxAge, Subject: v.Subject, Claim: &c})
+	case isProblem && problem.Code == "case_already_yours":
+		return p.claimed(w, r, v, string(ui.NoticeAlreadyYour), homePath)
+	}
+	status, wrong := claimErrors(problem, err)
+	if len(wrong) == 0 {
+		return err
+	}
+	web.InfoOf(r).Cause = err
+	if status < http.StatusInternalServerError && status != http.StatusConflict {
+		again := c // this attempt has its answer; the next one is another
+		again.Key = rand.Text()
+		if err := p.keep(r, v, &again); err != nil {
+			return err
+		}
+	}
+	return p.showClaim(w, r, v, c, status, wrong...)
+}
+
+// claimed forgets the claim and says what was done.
+func (p *Portal) claimed(w http.ResponseWriter, r *http.Request, v signin.Visit, notice, to string) error {
+	err := p.Gate.Update(r.Context(), v, func(s *signin.Session) { s.Claim, s.Notice = nil, notice })
+	if err != nil {
+		return err
+	}
+	return see(w, to)
+}
+
+// claimErrors says which fields are wrong, and with which status; none for an error that is no matter of the form.
+func claimErrors(problem *caseapi.Problem, err error) (int, []ui.FieldError) {
+	if problem == nil || problem.Status >= http.StatusInternalServerError {
+		if fault.Is(err, fault.Unavailable) && !errors.Is(err, signin.ErrUnavailable) {
+			return http.StatusServiceUnavailable, []ui.FieldError{ui.Wrong("", ui.ErrUnavailable)}
+		}
+		return 0, nil
+	}
+	wait := max(problem.RetryAfter, time.Second)
+	switch problem.Code {
+	case "claim_not_accepted":
+		return http.StatusUnprocessableEntity, []ui.FieldError{ui.Wrong("receipt", ui.ErrNotAccepted)}
+	case "request_in_progress":
+		return http.StatusConflict, []ui.FieldError{ui.Wrong("", ui.ErrInProgress)}
+	case "idempotency_key_reused":
+		return http.StatusUnprocessableEntity, []ui.FieldError{ui.Wrong("", ui.ErrFormExpired)}
+	case "too_many_tries":
+		return http.StatusTooManyRequests, []ui.FieldError{ui.Wrong("", ui.ErrTooManyTries, "Wait", wait)}
+	case "slow_down":
+		return http.StatusTooManyRequests, []ui.FieldError{ui.Wrong("", ui.ErrSlowDown, "Wait", wait)}
+	}
+	var wrong []ui.FieldError
+	for _, e := range problem.Errors {
+		switch e.Pointer {
+		case "/receipt":
+			wrong = append(wrong, ui.Wrong("receipt", ui.ErrReceiptFormat))
+		case "/code":
+			key := ui.ErrCodeFormat
+			if e.Code == "code_checksum" {
+				key = ui.ErrCodeChecksum
+			}
+			wrong = append(wrong, ui.Wrong("code", key))
+		}
+	}
+	return http.StatusUnprocessableEntity, wrong
+}
+
+// showClaim shows the form again with what was typed and what is wrong.
+func (p *Portal) showClaim(w http.ResponseWriter, r *http.Request, v signin.Visit, typed signin.Claim, status int, wrong ...ui.FieldError) error {
+	page := ui.Claim{Base: p.ownBase(w, r, purposeClaim, v), Receipt: ui.Receipt(typed.Receipt), Code: ui.Code(typed.Code)}
+	page.Here, page.Errors = "/claim", wrong
+	for _, e := range wrong {
+		if len(e.Args) == 2 {
+			if wait, ok := e.Args[1].(time.Duration); ok {
+				w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)))
+			}
+		}
+	}
+	return p.show(w, r, status, page)
+}

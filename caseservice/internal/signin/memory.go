@@ -1,0 +1,167 @@
+package signin
+
+import (
+	"container/list"
+	"context"
+	"sync"
+
+	"ellis.example/caseservice/internal/clock"
+)
+
+// Bounds of Memory where its user says nothing. A session holds about 4 KiB, an attempt half of one.
+const (
+	DefaultSessions = 10_000
+	DefaultAttempts = 10_000
+)
+
+// Memory is a Store in this process. It holds a bounded number of entries: where room is needed, the session that was
+// used longest ago and the oldest attempt make way, whose owners have to sign in again.
+type Memory struct {
+	clock clock.Clock
+
+	mu       sync.Mutex
+	sessions shelf[Session]
+	attempts shelf[Attempt]
+}
+
+var _ Store = (*Memory)(nil)
+
+// NewMemory returns an empty store for at most so many sessions and attempts.
+func NewMemory(c clock.Clock, sessions, attempts int) *Memory {
+	return &Memory{clock: c, sessions: newShelf[Session](sessions), attempts: newShelf[Attempt](attempts)}
+}
+
+// AddSession implements Store.
+func (m *Memory) AddSession(_ context.Context, k Key, s Session) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.clock.Now()
+	m.sessions.drop(func(old Session) bool { return !old.Alive(now) })
+	m.sessions.put(k, s)
+	return nil
+}
+
+// Session implements Store.
+func (m *Memory) Session(_ context.Context, k Key) (Session, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.sessions.get(k)
+	if !ok {
+		return Session{}, ErrNoSession
+	}
+	return s, nil
+}
+
+// UpdateSession implements Store.
+func (m *Memory) UpdateSession(_ context.Context, k Key, change func(*Session)) (Session, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.sessions.get(k)
+	if !ok {
+		return Session{}, ErrNoSession
+	}
+	seen := s.LastSeen
+	change(&s)
+	m.sessions.set(k, s, s.LastSeen.After(seen))
+	return s, nil
+}
+
+// EndSession implements Store.
+func (m *Memory) EndSession(_ context.Context, k Key) (Session, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.sessions.take(k)
+	if !ok {
+		return Session{}, ErrNoSession
+	}
+	return s, nil
+}
+
+// AddAttempt implements Store.
+func (m *Memory) AddAttempt(_ context.Context, k Key, a Attempt) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.clock.Now()
+	m.attempts.drop(func(old Attempt) bool { return !now.Before(old.StartedAt.Add(AttemptLifetime)) })
+	m.attempts.put(k, a)
+	return nil
+}
+
+// TakeAttempt implements Store.
+func (m *Memory) TakeAttempt(_ context.Context, k Key) (Attempt, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a, ok := m.attempts.take(k)
+	if !ok || !m.clock.Now().Before(a.StartedAt.Add(AttemptLifetime)) {
+		return Attempt{}, ErrAttemptUnknown
+	}
+	return a, nil
+}
+
+// Len returns how many sessions and attempts are kept, for metrics.
+func (m *Memory) Len() (sessions, attempts int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.sessions.byKey), len(m.attempts.byKey)
+}
+
+// shelf is a bounded map that knows which entry was used longest ago: the front of the list.
+type shelf[V any] struct {
+	limit int
+	byKey map[Key]*list.Element
+	order *list.List
+}
+
+type entry[V any] struct {
+	key   Key
+	value V
+}
+
+func newShelf[V any](limit int) shelf[V] {
+	return shelf[V]{limit, map[Key]*list.Element{}, list.New()}
+}
+
+func (s *shelf[V]) put(k Key, v V) {
+	for len(s.byKey) >= s.limit {
+		s.remove(s.order.Front())
+	}
+	s.byKey[k] = s.order.PushBack(&entry[V]{k, v})
+}
+
+func (s *shelf[V]) get(k Key) (v V, ok bool) {
+	if e, ok := s.byKey[k]; ok {
+		return e.Value.(*entry[V]).value, true
+	}
+	return v, false
+}
+
+// set replaces a value that is there; used moves it to the end of the line.
+func (s *shelf[V]) set(k Key, v V, used bool) {
+	e := s.byKey[k]
+	e.Value.(*entry[V]).value = v
+	if used {
+		s.order.MoveToBack(e)
+	}
+}
+
+func (s *shelf[V]) take(k Key) (v V, ok bool) {
+	e, ok := s.byKey[k]
+	if !ok {
+		return v, false
+	}
+	v = e.Value.(*entry[V]).value
+	s.remove(e)
+	return v, true
+}
+
+// drop removes entries from the front for as long as they are dead.
+func (s *shelf[V]) drop(dead func(V) bool) {
+	for e := s.order.Front(); e != nil && dead(e.Value.(*entry[V]).value); e = s.order.Front() {
+		s.remove(e)
+	}
+}
+
+func (s *shelf[V]) remove(e *list.Element) {
+	delete(s.byKey, e.Value.(*entry[V]).key)
+	s.order.Remove(e)
+}

@@ -1,0 +1,97 @@
+package signin
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+)
+
+// Limits of a session (NIST SP 800-63B-4 §2.2.3 asks for less at AAL2).
+const (
+	IdleTimeout     = 15 * time.Minute
+	AbsoluteTimeout = 12 * time.Hour
+)
+
+// AttemptLifetime is how long a person has to come back from the issuer: longer than the issuer's own patience, so that
+// it is the one to say what to do.
+const AttemptLifetime = time.Hour
+
+// Key names a session or an attempt in a store: the hash of a secret of 256 bits that the browser holds.
+type Key [sha256.Size]byte
+
+// Session is one person signed in with one browser. It is never written to a log: its parts hide themselves.
+type Session struct {
+	ID        string // names it in the log; opens nothing
+	Issuer    string
+	Subject   string // sub of the ID token; with Issuer it is the person (OpenID Connect Core §5.7)
+	SID       string // the issuer's session, as this client knows it
+	ACR       string
+	AuthTime  time.Time
+	CreatedAt time.Time
+	LastSeen  time.Time
+	Tokens    Tokens
+	Claim     *Claim // what the person typed and has not sent yet
+	Notice    string // what the next page says was done: a key of the catalogue
+}
+
+// Alive reports whether the session may still be used.
+func (s Session) Alive(now time.Time) bool {
+	return now.Before(s.LastSeen.Add(IdleTimeout)) && now.Before(s.CreatedAt.Add(AbsoluteTimeout))
+}
+
+// Tokens are what the issuer gave for the session.
+type Tokens struct {
+	Access        string
+	AccessExpires time.Time
+	Refresh       string // empty: the issuer gave none
+	ID            string // the hint at sign-out
+}
+
+// String keeps tokens out of logs that print values.
+func (Tokens) String() string { return "tokens (hidden)" }
+
+// GoString keeps tokens out of logs that print values.
+func (Tokens) GoString() string { return "tokens (hidden)" }
+
+// Claim is a case that the person wants to add: kept at the server while they prove who they are.
+type Claim struct {
+	Receipt string
+	Code    string
+	// Key is the Idempotency-Key: the same for each repeat of this attempt of the person.
+	Key string
+}
+
+// String keeps a claim code out of logs that print values.
+func (Claim) String() string { return "claim (hidden)" }
+
+// GoString keeps a claim code out of logs that print values.
+func (Claim) GoString() string { return "claim (hidden)" }
+
+// Attempt is a sign-in that is under way: what was asked, so that the answer can be held against it.
+type Attempt struct {
+	Browser   Key // hash of the cookie of the browser in which it began
+	StartedAt time.Time
+	Nonce     string
+	Verifier  string // PKCE
+	ReturnTo  string // path of this origin
+	ACR       []string
+	MaxAge    *time.Duration
+	Subject   string // who has to come back; empty: anybody
+	Claim     *Claim // taken over into the new session
+}
+
+// Store keeps sessions and attempts. What it loses costs the person one sign-in.
+type Store interface {
+	// AddSession keeps a new session.
+	AddSession(ctx context.Context, k Key, s Session) error
+	// Session returns a session, alive or not. Errors: ErrNoSession.
+	Session(ctx context.Context, k Key) (Session, error)
+	// UpdateSession changes a session atomically and returns the result. change may be called more than once. Errors: ErrNoSession.
+	UpdateSession(ctx context.Context, k Key, change func(*Session)) (Session, error)
+	// EndSession removes a session and returns what it was: to exactly one caller. Errors: ErrNoSession.
+	EndSession(ctx context.Context, k Key) (Session, error)
+	// AddAttempt keeps a sign-in that is under way, for AttemptLifetime.
+	AddAttempt(ctx context.Context, k Key, a Attempt) error
+	// TakeAttempt removes an attempt and returns it: to exactly one caller. Errors: ErrAttemptUnknown.
+	TakeAttempt(ctx context.Context, k Key) (Attempt, error)
+}

@@ -1,0 +1,62 @@
+package signin
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"ellis.example/caseservice/internal/ident"
+)
+
+// leavingLifetime is how long somebody may take to sign out at the issuer.
+const leavingLifetime = 10 * time.Minute
+
+// SignOut ends the session at the server and in the browser, and returns where to go to end the issuer's session too
+// (OpenID Connect RP-Initiated Logout §2); empty when the issuer offers none or cannot be asked.
+func (g *Gate) SignOut(w http.ResponseWriter, r *http.Request) (string, error) {
+	g.cfg.Cookies.Clear(w, CookieSession)
+	cookie := g.cfg.Cookies.Session(r)
+	if cookie == "" {
+		return "", nil
+	}
+	s, err := g.cfg.Store.EndSession(r.Context(), Key(ident.Hash(cookie)))
+	if err != nil && !errors.Is(err, ErrNoSession) {
+		return "", err
+	}
+	m, unreachable := g.provider.get(r.Context())
+	if unreachable != nil {
+		return "", nil //nolint:nilerr // this session is over all the same, and the page says what is left to do
+	}
+	g.revoke(r.Context(), m, s.Tokens)
+	if m.EndSession == "" {
+		return "", nil
+	}
+	to, err := url.Parse(m.EndSession)
+	if err != nil {
+		return "", err
+	}
+	state := oauth2.GenerateVerifier()
+	g.cfg.Cookies.Set(w, CookieLeaving, state, leavingLifetime)
+	q := to.Query()
+	q.Set("client_id", g.cfg.ClientID)
+	q.Set("post_logout_redirect_uri", g.cfg.SignedOutURI)
+	q.Set("state", state)
+	if s.Tokens.ID != "" {
+		q.Set("id_token_hint", s.Tokens.ID)
+	}
+	to.RawQuery = q.Encode()
+	return to.String(), nil
+}
+
+// CameBack reports whether the request is the issuer's answer to a sign-out that began in this browser.
+func (g *Gate) CameBack(w http.ResponseWriter, r *http.Request) bool {
+	want := g.cfg.Cookies.Get(r, CookieLeaving)
+	if want == "" || r.URL.Query().Get("state") != want {
+		return false
+	}
+	g.cfg.Cookies.Clear(w, CookieLeaving)
+	return true
+}
