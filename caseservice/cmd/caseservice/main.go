@@ -74,6 +74,7 @@ func newRootCommand(began func()) *cobra.Command {
 	root.PersistentFlags().String(config.FileFlag, "", "YAML file with settings (name: value)")
 	root.AddCommand(
 		newServeCommand(),
+		newPortalCommand(),
 		newMigrateCommand(),
 		newCaseCommand(),
 		newLedgerCommand(),
