@@ -1,0 +1,301 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"ellis.example/caseservice/internal/accesstoken"
+	"ellis.example/caseservice/internal/accesstoken/issuertest"
+	"ellis.example/caseservice/internal/api"
+	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/clock"
+	"ellis.example/caseservice/internal/ident"
+	"ellis.example/caseservice/internal/ledger"
+	"ellis.example/caseservice/internal/store/sqlstore"
+	"ellis.example/caseservice/internal/unit"
+	"ellis.example/caseservice/internal/web"
+)
+
+var start = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+var codeKey = bytes.Repeat([]byte{7}, 32)
+
+// service is the API as it is deployed, over HTTP, with an issuer and a clock of its own.
+type service struct {
+	t      testing.TB
+	issuer *issuertest.Issuer
+	store  *sqlstore.Store
+	db     *sql.DB // the same file, as somebody with a shell would open it
+	url    string
+	log    *syncBuffer
+	commit *gate
+}
+
+// gate is the store's committer with a door that tests close.
+type gate struct {
+	unit.Committer
+	before func(unit.Unit) error // called before each commit, if set
+}
+
+func (g *gate) Commit(ctx context.Context, u unit.Unit) error {
+	if g.before != nil {
+		if err := g.before(u); err != nil {
+			return err
+		}
+	}
+	return g.Committer.Commit(ctx, u)
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func newService(t testing.TB) *service { return newServiceAt(t, issuertest.Audience) }
+
+func newServiceAt(t testing.TB, audience string) *service {
+	t.Helper()
+	s := &service{t: t, issuer: issuertest.Start(t, clock.NewFake(start)), log: &syncBuffer{}}
+	path := filepath.Join(t.TempDir(), "cases.db")
+	log := slog.New(slog.NewJSONHandler(s.log, nil))
+	var err error
+	if s.store, err = sqlstore.Open(t.Context(), sqlstore.Options{Database: "sqlite:" + path, Role: "test", Clock: s.issuer.Clock, Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.store.Close() })
+	if s.db, err = sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.db.Close() })
+	s.commit = &gate{Committer: s.store}
+	tokens := accesstoken.New(accesstoken.Options{Issuer: s.issuer.URL, Audience: audience, Clock: s.issuer.Clock, Log: log})
+	a, err := api.New(api.Options{
+		Issuer: s.issuer.URL, Audience: audience, Key: codeKey, Tokens: tokens, Cases: s.store, Claims: s.store, Commit: s.commit, Clock: s.issuer.Clock,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(web.Edge{Log: log}.Wrap(a))
+	t.Cleanup(srv.Close)
+	s.url = srv.URL
+	return s
+}
+
+// person returns a token of a person with a fresh second factor.
+func (s *service) person(sub, scope string) string { return s.issuer.Sign(s.issuer.Person(sub, scope)) }
+
+// seeded is a case with the code of its notice.
+type seeded struct {
+	cases.Create
+	code string
+}
+
+// seed makes a claimable case, n hours old; a non-empty owner gets it.
+func (s *service) seed(n int, owner string) seeded {
+	s.t.Helper()
+	now := s.issuer.Clock.Now()
+	line := fmt.Sprintf(`{"form":"I-765","submitted":"2026-08-03","receipt":"IOE%010d","events":[{"code":"received","at":"2026-08-07T14:00:00Z"},
+		{"code":"biometrics_scheduled","at":%q}],"appointments":[{"kind":"biometrics","at":"2026-09-01T09:00:00-05:00","state":"missed","place":"Old \"Center\"","address":"<b>2</b> Main & St\u2028"},
+		{"kind":"biometrics","at":"2026-12-15T09:30:00-05:00","place":"Support Center","address":"1 Main St"}]}`, n, now.Add(-time.Duration(n)*time.Hour).Format(time.RFC3339))
+	c, _, err := cases.ParseImportLine([]byte(line), now)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	code := cases.NewClaimCode()
+	c.CodeMAC, c.CodeExpires = cases.CodeMAC(codeKey, c.Case.Receipt, code), now.Add(cases.CodeLife)
+	writes := []unit.Write{c}
+	if owner != "" {
+		writes = append(writes, cases.Assign{CaseID: c.Case.ID, Sub: owner, At: c.Case.UpdatedAt, Event: ident.New("evt")})
+	}
+	if err := s.store.Commit(context.Background(), unit.Unit{Writes: writes, Event: ledger.Entry{Act: "case.import", Outcome: ledger.Allowed}}); err != nil {
+		s.t.Fatal(err)
+	}
+	return seeded{c, code.Grouped()}
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// code is the public code of a problem.
+func (a answer) code() string {
+	var p web.Problem
+	_ = json.Unmarshal(a.body, &p)
+	return p.Code
+}
+
+// challenge is the WWW-Authenticate header.
+func (a answer) challenge() string { return a.header.Get("WWW-Authenticate") }
+
+func (a answer) into(t testing.TB, v any) {
+	t.Helper()
+	if err := json.Unmarshal(a.body, v); err != nil {
+		t.Fatalf("%s: %v", a.body, err)
+	}
+}
+
+type header struct{ name, value string }
+
+// get sends a GET with a token.
+func (s *service) get(path, token string, more ...header) answer {
+	s.t.Helper()
+	return s.do(http.MethodGet, path, token, "", more...)
+}
+
+// do sends a request and holds the answer to the contract: the description, the headers, and one entry for each answer
+// to a verified token.
+func (s *service) do(method, path, token, body string, more ...header) answer {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range more {
+		if h.value == "" {
+			req.Header.Del(h.name)
+			continue
+		}
+		req.Header[http.CanonicalHeaderKey(h.name)] = append(req.Header[http.CanonicalHeaderKey(h.name)], h.value)
+	}
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		s.t.Error(err)
+		return answer{}
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Error(err)
+	}
+	a := answer{res.StatusCode, res.Header, text}
+	s.checkHeaders(path, a)
+	s.checkEntries(a)
+	s.checkContract(req, a)
+	return a
+}
+
+// checkHeaders holds for every answer, whatever it is.
+func (s *service) checkHeaders(path string, a answer) {
+	s.t.Helper()
+	for name, want := range map[string]string{
+		"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY", "Access-Control-Allow-Origin": "", "Set-Cookie": "",
+	} {
+		if got := a.header.Get(name); got != want {
+			s.t.Errorf("%s: %s is %q", path, name, got)
+		}
+	}
+	if strings.HasPrefix(path, "/v1/") && a.header.Get("Cache-Control") != "no-store" {
+		s.t.Errorf("%s: may be stored", path)
+	}
+	if a.status >= 400 && a.header.Get("Content-Type") != "application/problem+json" {
+		s.t.Errorf("%s: a problem of type %q", path, a.header.Get("Content-Type"))
+	}
+	if (a.status == http.StatusUnauthorized) != strings.HasPrefix(a.challenge(), "Bearer ") && a.code() != "insufficient_scope" {
+		s.t.Errorf("%s: %d with challenge %q", path, a.status, a.challenge())
+	}
+}
+
+// checkEntries counts the ledger's entries of one answer, at once: they have to be there before it.
+func (s *service) checkEntries(a answer) {
+	s.t.Helper()
+	want := 1
+	switch a.code() {
+	case "authentication_required", "invalid_token", "no_such_route", "method_not_allowed", "store_unavailable", "issuer_unreachable", "shutting_down", "internal":
+		want = 0
+	}
+	if a.status == http.StatusMethodNotAllowed || strings.HasPrefix(a.header.Get("Cache-Control"), "public") {
+		want = 0
+	}
+	var n int
+	if err := s.db.QueryRow("SELECT COUNT(*) FROM ledger WHERE request_id = ?", a.header.Get("X-Request-Id")).Scan(&n); err != nil {
+		s.t.Error(err)
+	}
+	if n != want {
+		s.t.Errorf("%d entries of %d %s", n, a.status, a.body)
+	}
+}
+
+// described is the description as the service itself publishes it.
+var described = sync.OnceValues(func() (routers.Router, error) {
+	a, err := api.New(api.Options{Issuer: "http://localhost:8080", Audience: issuertest.Audience, Key: codeKey})
+	if err != nil {
+		return nil, err
+	}
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/openapi.json", nil))
+	doc, err := openapi3.NewLoader().LoadFromData(w.Body.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	if err := doc.Validate(context.Background(), openapi3.AllowExtraSiblingFields("description", "summary")); err != nil {
+		return nil, err
+	}
+	return gorillamux.NewRouter(doc)
+})
+
+// checkContract validates the answer against the description.
+func (s *service) checkContract(req *http.Request, a answer) {
+	s.t.Helper()
+	router, err := described()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r := req.Clone(context.Background())
+	r.URL.Scheme, r.URL.Host, r.Host = "http", "localhost:8081", "localhost:8081"
+	route, params, err := router.FindRoute(r)
+	if err != nil {
+		if a.code() != "no_such_route" && a.code() != "method_not_allowed" && r.Method != http.MethodHead {
+			s.t.Errorf("%s %s is not described, and answers %d", r.Method, r.URL.Path, a.status)
+		}
+		return
+	}
+	yaml := strings.HasSuffix(route.Path, ".yaml") // the validator would parse it, and demands a text
+	options := &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true, ExcludeResponseBody: yaml}
+	err = openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: options},
+		Status:                 a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), Options: options,
+	})
+	if err != nil {
+		s.t.Errorf("%s %s, %d: not as described: %v\n%s", r.Method, route.Path, a.status, err, a.body)
+	}
+}
+
+var _ unit.Committer = (*gate)(nil)
