@@ -145,8 +145,8 @@ func readAll(r io.Reader, k *CheckpointKey) (out []Checkpoint, err error) {
 	sc := bufio.NewScanner(r)
 	sc.Buffer(nil, maxCheckpoint)
 	sc.Split(func(data []byte, end bool) (int, []byte, error) {
-		if i := bytes.Index(data, []byte(separator)); i >= 0 {
-			return i + len(separator), data[:i], nil
+		if i := bytes.Index(data, []byte("\n"+separator)); i >= 0 { // a note ends with a line end of its own
+			return i + 1 + len(separator), data[:i+1], nil
 		}
 		if end {
 			return len(data), nil, nil
