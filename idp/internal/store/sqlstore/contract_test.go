@@ -20,3 +20,13 @@ func TestContract_Clients(t *testing.T) { t.Parallel(); storetest.Clients(t, ope
 func TestContract_APIs(t *testing.T) { t.Parallel(); storetest.APIs(t, open) }
 
 func TestContract_Grants(t *testing.T) { t.Parallel(); storetest.Grants(t, open) }
+
+func TestContract_Accounts(t *testing.T) { t.Parallel(); storetest.Accounts(t, open) }
+
+func TestContract_Factors(t *testing.T) { t.Parallel(); storetest.Factors(t, open) }
+
+func TestContract_Sessions(t *testing.T) { t.Parallel(); storetest.Sessions(t, open) }
+
+func TestContract_Throttles(t *testing.T) { t.Parallel(); storetest.Throttles(t, open) }
+
+func TestContract_Outbox(t *testing.T) { t.Parallel(); storetest.Outbox(t, open) }

@@ -1,0 +1,106 @@
+package storetest
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"ellis.example/idp/internal/notify"
+	"ellis.example/idp/internal/unit"
+)
+
+// OutboxStore is what Outbox needs.
+type OutboxStore interface {
+	unit.Committer
+	notify.Reader
+}
+
+// Outbox checks mails on their way.
+func Outbox[S OutboxStore](t *testing.T, open func(*testing.T) S) {
+	t.Run("what is due comes oldest first, as it was queued", func(t *testing.T) { t.Parallel(); dueMail(t, open(t)) })
+	t.Run("one of many claims wins", func(t *testing.T) { t.Parallel(); oneClaim(t, open(t)) })
+	t.Run("what went out goes out no more", func(t *testing.T) { t.Parallel(); sentMail(t, open(t)) })
+}
+
+var outboxTime = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func queued(id string, after time.Duration) notify.Queue {
+	at := outboxTime.Add(after)
+	return notify.Queue{ID: id, Account: "acc_1", Template: "link", Recipient: "a@example.org", Lang: "es", Sealed: []byte("sealed " + id), At: at, ExpiresAt: at.Add(time.Hour)}
+}
+
+func due(t *testing.T, s OutboxStore, at time.Time, limit int) (ids []string) {
+	t.Helper()
+	list, err := s.DueMail(t.Context(), at, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range list {
+		ids = append(ids, i.ID)
+	}
+	return ids
+}
+
+func isDue(t *testing.T, s OutboxStore, at time.Time, want ...string) {
+	t.Helper()
+	if got := due(t, s, at, 100); !reflect.DeepEqual(got, want) {
+		t.Fatalf("due %v, want %v", got, want)
+	}
+}
+
+func dueMail(t *testing.T, s OutboxStore) {
+	commit(t, s, queued("late", time.Minute), queued("early", 0))
+	conflicts(t, s, queued("late", 0))
+	isDue(t, s, outboxTime.Add(-time.Second))
+	isDue(t, s, outboxTime, "early")
+	isDue(t, s, outboxTime.Add(time.Hour), "early", "late")
+	if got := due(t, s, outboxTime.Add(time.Hour), 1); !reflect.DeepEqual(got, []string{"early"}) {
+		t.Fatalf("got %v", got)
+	}
+	list, err := s.DueMail(t.Context(), outboxTime, 1)
+	q := queued("early", 0)
+	want := notify.Item{ID: q.ID, Account: q.Account, Template: q.Template, Sealed: q.Sealed, ExpiresAt: q.ExpiresAt}
+	if err != nil || len(list) != 1 || !reflect.DeepEqual(list[0], want) {
+		t.Fatalf("got %+v, %v", list, err)
+	}
+}
+
+func oneClaim(t *testing.T, s OutboxStore) {
+	commit(t, s, queued("a", 0))
+	for round := range 5 {
+		at := outboxTime.Add(time.Duration(round) * time.Hour)
+		claim := notify.Claim{ID: "a", At: at, Until: at.Add(time.Minute)}
+		wins := Race(t, func(int) error { return s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{claim}}) })
+		if wins != 1 {
+			t.Fatalf("round %d: %d claims", round, wins)
+		}
+		isDue(t, s, at.Add(time.Minute-1000))
+		isDue(t, s, at.Add(time.Minute), "a") // whoever claimed it is gone
+	}
+	list, err := s.DueMail(t.Context(), outboxTime.Add(100*time.Hour), 1)
+	if err != nil || list[0].Attempts != 5 {
+		t.Fatalf("got %+v, %v", list, err)
+	}
+	conflicts(t, s, notify.Claim{ID: "missing", At: outboxTime, Until: outboxTime})
+}
+
+func sentMail(t *testing.T, s OutboxStore) {
+	for i := range 3 {
+		commit(t, s, queued(fmt.Sprint(i), 0))
+	}
+	later := outboxTime.Add(time.Hour)
+	commit(t, s, notify.Sent{ID: "0", At: outboxTime}, notify.Drop{ID: "1"}, notify.Defer{ID: "2", Due: later})
+	isDue(t, s, later.Add(-time.Second))
+	isDue(t, s, later, "2")
+	conflicts(t, s, notify.Sent{ID: "0", At: later})
+	conflicts(t, s, notify.Claim{ID: "0", At: later, Until: later})
+	commit(t, s, notify.Defer{ID: "0", Due: outboxTime}, notify.Drop{ID: "1"})
+	isDue(t, s, later, "2")
+	wins := Race(t, func(int) error {
+		return s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{notify.Sent{ID: "2", At: later}}})
+	})
+	if wins != 1 {
+		t.Fatalf("it was sent %d times", wins)
+	}
+}
