@@ -39,13 +39,14 @@ var codeKey = bytes.Repeat([]byte{7}, 32)
 
 // service is the API as it is deployed, over HTTP, with an issuer and a clock of its own.
 type service struct {
-	t      testing.TB
-	issuer *issuertest.Issuer
-	store  *sqlstore.Store
-	db     *sql.DB // the same file, as somebody with a shell would open it
-	url    string
-	log    *syncBuffer
-	commit *gate
+	t       testing.TB
+	issuer  *issuertest.Issuer
+	store   *sqlstore.Store
+	db      *sql.DB // the same file, as somebody with a shell would open it
+	url     string
+	handler http.Handler
+	log     *syncBuffer
+	commit  *gate
 }
 
 // gate is the store's committer with a door that tests close.
@@ -104,7 +105,8 @@ func newServiceAt(t testing.TB, audience string) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(web.Edge{Log: log}.Wrap(a))
+	s.handler = web.Edge{Log: log}.Wrap(a)
+	srv := httptest.NewServer(s.handler)
 	t.Cleanup(srv.Close)
 	s.url = srv.URL
 	return s

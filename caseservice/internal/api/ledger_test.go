@@ -247,3 +247,24 @@ func TestMetadata_NamesResourceIssuerAndScopes(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestLog_NamesRoutesAndClientsNeverCasesOrPeople(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	c := s.seed(1, "")
+	token := s.person("person-1", "cases:read cases:claim")
+	s.get("/v1/cases/"+c.Case.ID, token)
+	s.claim(token, "secret-key-1", c)
+	s.get("/v1/cases/"+c.Case.ID+"/events?after=cursor-1", token)
+	log := s.log.String()
+	for _, secret := range []string{token[:40], `:"person-1"`, c.Case.ID, string(c.Case.Receipt), c.code, "secret-key-1", "cursor-1"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("the log holds %q", secret)
+		}
+	}
+	for _, wanted := range []string{`"route":"/v1/cases/{id}"`, `"route":"/v1/claims"`, `"client_id":"portal"`, `"txn":"txn-person-1"`} {
+		if !strings.Contains(log, wanted) {
+			t.Errorf("the log lacks %s", wanted)
+		}
+	}
+}

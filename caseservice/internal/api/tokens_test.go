@@ -10,11 +10,13 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"ellis.example/caseservice/internal/accesstoken/issuertest"
+	"ellis.example/caseservice/internal/api"
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/fault"
 )
@@ -345,4 +347,20 @@ type explain struct{ message string }
 
 func (e explain) Verify(context.Context, string) (*cases.Caller, error) {
 	return nil, fault.New(fault.Unauthenticated, "invalid_token", e.message)
+}
+
+func TestChallenge_HoldsNothingThatBreaksOutOfItsQuotes(t *testing.T) {
+	t.Parallel()
+	a, err := api.New(api.Options{Issuer: "http://localhost:8080", Audience: issuertest.Audience, Key: codeKey, Tokens: explain{"a\"b\\c\r\nX: y\x00é"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/v1/cases", nil)
+	r.Header.Set("Authorization", "Bearer x")
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, r)
+	want := `Bearer error="invalid_token", error_description="a'b'c''X: y''", ` + resourceMetadata
+	if got := w.Header().Get("WWW-Authenticate"); got != want {
+		t.Errorf("%q", got)
+	}
 }

@@ -126,7 +126,9 @@ func reason(err error) string {
 
 // near names a setting that was perhaps meant.
 func near(fs *pflag.FlagSet, key string) string {
-	squeeze := func(s string) string { return strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(s)) }
+	squeeze := func(s string) string {
+		return strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(s))
+	}
 	var names []string
 	fs.VisitAll(func(f *pflag.Flag) {
 		if squeeze(f.Name) == squeeze(key) || (len(key) > 3 && (strings.HasPrefix(f.Name, key) || strings.HasSuffix(f.Name, key))) {

@@ -1,10 +1,13 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"ellis.example/caseservice/internal/cases"
@@ -22,19 +25,35 @@ func (s *Store) FileByReceipt(ctx context.Context, sub string, r cases.Receipt) 
 	return s.fileBy(ctx, s.stmts.fileByReceipt, sub, string(r))
 }
 
-func (s *Store) fileBy(ctx context.Context, by *sql.Stmt, sub, key string) (cases.File, bool, error) {
-	ctx = context.WithoutCancel(ctx)
-	f, err := scanFile(by.QueryRowContext(ctx, sub, key).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return f, false, nil
-	}
-	if err != nil {
+func (s *Store) fileBy(ctx context.Context, by *sql.Stmt, sub, key string) (f cases.File, ok bool, err error) {
+	files, err := s.files(ctx, by, sub, key)
+	if err != nil || len(files) == 0 {
 		return f, false, err
 	}
-	if f.Relationship != cases.Stranger {
-		f.Appointments, err = s.appointments(ctx, f.ID)
+	return files[0], true, nil
+}
+
+// files runs a statement that returns cases, one row for each appointment or one without: a second question for them
+// would cost as much as the first.
+func (s *Store) files(ctx context.Context, stmt *sql.Stmt, args ...any) ([]cases.File, error) {
+	rows, err := collect(ctx, stmt, scanFile, args...)
+	if err != nil || len(rows) == 0 {
+		return nil, err
 	}
-	return f, err == nil, err
+	out := rows[:0]
+	for _, f := range rows {
+		if n := len(out); n > 0 && out[n-1].ID == f.ID {
+			out[n-1].Appointments = append(out[n-1].Appointments, f.Appointments...)
+			continue
+		}
+		out = append(out, f)
+	}
+	for i := range out {
+		slices.SortFunc(out[i].Appointments, func(a, b cases.Appointment) int {
+			return cmp.Or(a.StartsAt.Compare(b.StartsAt), strings.Compare(a.ID, b.ID))
+		})
+	}
+	return out, nil
 }
 
 // List implements cases.Reader.
@@ -43,13 +62,7 @@ func (s *Store) List(ctx context.Context, sub string, after cases.Position, limi
 	if after.ID != "" {
 		at = after.UpdatedAt.UnixMicro()
 	}
-	files, err := collect(ctx, s.stmts.list, scanFile, sub, at, at, after.ID, limit)
-	for i := range files {
-		if err == nil {
-			files[i].Appointments, err = s.appointments(ctx, files[i].ID)
-		}
-	}
-	return files, err
+	return s.files(ctx, s.stmts.list, sub, at, at, after.ID, limit)
 }
 
 // Events implements cases.Reader.
@@ -68,16 +81,6 @@ func (s *Store) Counts(ctx context.Context) ([]cases.Count, error) {
 		err = scan(&c.Form, &c.Stage, &c.N)
 		return c, err
 	})
-}
-
-func (s *Store) appointments(ctx context.Context, caseID string) ([]cases.Appointment, error) {
-	return collect(ctx, s.stmts.appointments, func(scan scanner) (a cases.Appointment, err error) {
-		var at int64
-		var offset int
-		err = scan(&a.ID, &a.Kind, &a.State, &at, &offset, &a.Place, &a.Address)
-		a.StartsAt = time.UnixMicro(at).In(time.FixedZone("", offset))
-		return a, err
-	}, caseID)
 }
 
 // Key implements cases.ClaimReader.
@@ -110,10 +113,18 @@ func (s *Store) Waits(ctx context.Context, sub string, receiptMAC []byte, now ti
 
 type scanner func(into ...any) error
 
+// scanFile reads a row: a case with one of its appointments, or with none.
 func scanFile(scan scanner) (f cases.File, err error) {
-	var since, updated int64
-	err = scan(&f.ID, &f.Receipt, &f.Form, &f.Status, &f.Stage, &since, &f.SubmittedOn, &updated, &f.Until, &f.UntilKind, &f.Relationship)
+	var since, updated, starts int64
+	var offset int
+	var a cases.Appointment
+	err = scan(&f.ID, &f.Receipt, &f.Form, &f.Status, &f.Stage, &since, &f.SubmittedOn, &updated, &f.Until, &f.UntilKind, &f.Relationship,
+		&a.ID, &a.Kind, &a.State, &starts, &offset, &a.Place, &a.Address)
 	f.StatusSince, f.UpdatedAt = time.UnixMicro(since).UTC(), time.UnixMicro(updated).UTC()
+	if a.ID != "" {
+		a.StartsAt = time.UnixMicro(starts).In(time.FixedZone("", offset))
+		f.Appointments = []cases.Appointment{a}
+	}
 	return f, err
 }
 

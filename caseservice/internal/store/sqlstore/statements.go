@@ -44,28 +44,35 @@ WHERE idempotency_keys.opened_at <= ?5
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 
-const caseColumns = `c.id, c.receipt, c.form, c.status, c.stage, c.status_since, c.submitted_on, c.updated_at, c.until_on, c.until_kind, COALESCE(p.relationship, '')`
+const (
+	caseColumns        = `c.id, c.receipt, c.form, c.status, c.stage, c.status_since, c.submitted_on, c.updated_at, c.until_on, c.until_kind`
+	relationshipColumn = `COALESCE(p.relationship, '') AS relationship`
+	appointmentColumns = `COALESCE(a.id, ''), COALESCE(a.kind, ''), COALESCE(a.state, ''), COALESCE(a.starts_at, 0), COALESCE(a.utc_offset, 0),
+    COALESCE(a.place, ''), COALESCE(a.address, '')`
+)
 
 // statements are the readers' prepared statements.
 type statements struct {
-	file, fileByReceipt, list, events, appointments, counts *sql.Stmt
-	key, tries, backoff                                     *sql.Stmt
+	file, fileByReceipt, list, events, counts *sql.Stmt
+	key, tries, backoff                       *sql.Stmt
 }
 
 func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
-	const entry = `SELECT ` + caseColumns + ` FROM cases c LEFT JOIN parties p ON p.case_id = c.id AND p.sub = ? WHERE `
+	// The appointments of a stranger's case are joined to nothing.
+	const entry = `SELECT ` + caseColumns + `, ` + relationshipColumn + `, ` + appointmentColumns + ` FROM cases c
+LEFT JOIN parties p ON p.case_id = c.id AND p.sub = ? LEFT JOIN appointments a ON a.case_id = p.case_id WHERE `
 	for query, into := range map[string]**sql.Stmt{
 		entry + `c.id = ?`:      &s.file,
 		entry + `c.receipt = ?`: &s.fileByReceipt,
-		`SELECT ` + caseColumns + ` FROM parties p JOIN cases c ON c.id = p.case_id
-WHERE p.sub = ? AND (c.updated_at < ? OR (c.updated_at = ? AND c.id < ?))
-ORDER BY c.updated_at DESC, c.id DESC LIMIT ?`: &s.list,
-		`SELECT seq, id, code, at FROM events WHERE case_id = ? AND seq > ? ORDER BY seq LIMIT ?`:                                  &s.events,
-		`SELECT id, kind, state, starts_at, utc_offset, place, address FROM appointments WHERE case_id = ? ORDER BY starts_at, id`: &s.appointments,
-		`SELECT form, stage, COUNT(*) FROM cases GROUP BY form, stage ORDER BY form, stage`:                                        &s.counts,
-		`SELECT request, done, case_id, fault, opened_at FROM idempotency_keys WHERE sub = ? AND hash = ? AND opened_at > ?`:       &s.key,
-		`SELECT n, since FROM claim_tries WHERE sub = ?`:                                                                           &s.tries,
-		`SELECT not_before FROM claim_backoffs WHERE receipt_mac = ?`:                                                              &s.backoff,
+		`SELECT ` + caseColumns + `, c.relationship, ` + appointmentColumns + ` FROM (
+    SELECT ` + caseColumns + `, ` + relationshipColumn + ` FROM parties p JOIN cases c ON c.id = p.case_id
+    WHERE p.sub = ? AND (c.updated_at < ? OR (c.updated_at = ? AND c.id < ?)) ORDER BY c.updated_at DESC, c.id DESC LIMIT ?
+) c LEFT JOIN appointments a ON a.case_id = c.id ORDER BY c.updated_at DESC, c.id DESC`: &s.list,
+		`SELECT seq, id, code, at FROM events WHERE case_id = ? AND seq > ? ORDER BY seq LIMIT ?`:                            &s.events,
+		`SELECT form, stage, COUNT(*) FROM cases GROUP BY form, stage ORDER BY form, stage`:                                  &s.counts,
+		`SELECT request, done, case_id, fault, opened_at FROM idempotency_keys WHERE sub = ? AND hash = ? AND opened_at > ?`: &s.key,
+		`SELECT n, since FROM claim_tries WHERE sub = ?`:                                                                     &s.tries,
+		`SELECT not_before FROM claim_backoffs WHERE receipt_mac = ?`:                                                        &s.backoff,
 	} {
 		stmt, err := db.PrepareContext(ctx, query)
 		if err != nil {
