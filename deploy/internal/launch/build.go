@@ -36,7 +36,7 @@ func Root(dir string) (string, error) {
 
 // Build builds the binaries of the checkout at root with the go command, as they are released: without cgo, each module by
 // itself. They are kept in .artifacts/bin below root; when nothing changed, that costs a fraction of a second. progress is
-// told what the go command says.
+// told what is downloaded; what the compiler says is in the error.
 func Build(ctx context.Context, root string, progress io.Writer) (Binaries, error) {
 	dir := filepath.Join(root, ".artifacts", "bin")
 	if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -50,6 +50,7 @@ func Build(ctx context.Context, root string, progress io.Writer) (Binaries, erro
 	b := Binaries{IDP: executable(dir, "idp"), CaseService: executable(dir, "caseservice")}
 	var wg sync.WaitGroup
 	var errs [2]error
+	progress = &oneByOne{w: progress}
 	wg.Go(func() { errs[0] = goBuild(ctx, filepath.Join(root, "idp"), "./cmd/idp", b.IDP, progress) })
 	wg.Go(func() {
 		errs[1] = goBuild(ctx, filepath.Join(root, "caseservice"), "./cmd/caseservice", b.CaseService, progress)
@@ -63,10 +64,47 @@ func goBuild(ctx context.Context, module, pkg, out string, progress io.Writer) e
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", out, pkg) //nolint:gosec // paths of this checkout
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
-	var said bytes.Buffer
-	cmd.Stderr = io.MultiWriter(&said, progress)
+	said := &buildOutput{progress: progress}
+	cmd.Stderr = said
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", pkg, err, bytes.TrimSpace(said.Bytes()))
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, bytes.TrimSpace(append(said.rest.Bytes(), said.line...)))
 	}
 	return nil
+}
+
+// oneByOne lets one write through at a time.
+type oneByOne struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// Write implements io.Writer.
+func (o *oneByOne) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.w.Write(p)
+}
+
+// buildOutput parts what the go command says: downloads are passed on, the rest is kept.
+type buildOutput struct {
+	progress io.Writer
+	line     []byte
+	rest     bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *buildOutput) Write(p []byte) (int, error) {
+	for line := range bytes.Lines(p) {
+		b.line = append(b.line, line...)
+		if !bytes.HasSuffix(b.line, []byte("\n")) {
+			break
+		}
+		if bytes.HasPrefix(b.line, []byte("go: downloading ")) {
+			_, _ = b.progress.Write(b.line) // nobody listens
+		} else {
+			_, _ = b.rest.Write(b.line) // it never fails
+		}
+		b.line = b.line[:0]
+	}
+	return len(p), nil
 }

@@ -49,6 +49,10 @@ func (c Config) Portal() string {
 // Admin is the base URL of the identity provider's private listener.
 func (c Config) Admin() string { return base("127.0.0.1", c.Ports.IDPPrivate) }
 
+const mailFrom = "Ellis <no-reply@ellis.example>"
+
+func (c Config) smtpURL() string { return "smtp://" + Loopback(c.SMTP) }
+
 func base(host string, port int) string { return "http://" + host + ":" + strconv.Itoa(port) }
 
 // path is a file of the data folder.
@@ -65,7 +69,7 @@ func (c Config) caseDatabase() string { return "sqlite:" + c.path("cases.db") }
 func (c Config) IDPSpec() Spec {
 	return c.spec(IDP, c.Binaries.IDP, c.Ports.IDP, c.Ports.IDPPrivate, "serve",
 		"--issuer", c.Issuer(), "--database", c.idpDatabase(),
-		"--smtp-url", "smtp://"+Loopback(c.SMTP), "--mail-from", "Ellis <no-reply@ellis.example>",
+		"--smtp-url", c.smtpURL(), "--mail-from", mailFrom,
 		"--kek-file", c.SecretFile(kek), "--pepper-file", c.SecretFile(pepper), "--checkpoint-file", c.path("checkpoints"))
 }
 
@@ -95,8 +99,10 @@ func (c Config) spec(name, path string, public, private int, args ...string) Spe
 func (c Config) CommandEnv() []string {
 	return []string{
 		"IDP_DATABASE=" + c.idpDatabase(), "IDP_ISSUER=" + c.Issuer(), "IDP_CHECKPOINT_FILE=" + c.path("checkpoints"),
-		"IDP_KEK_FILE=" + c.SecretFile(kek), "IDP_PEPPER_FILE=" + c.SecretFile(pepper),
-		"CASESERVICE_DATABASE=" + c.caseDatabase(), "CASESERVICE_CODE_KEY_FILE=" + c.SecretFile(codeKey),
+		"IDP_KEK_FILE=" + c.SecretFile(kek), "IDP_PEPPER_FILE=" + c.SecretFile(pepper), "IDP_SMTP_URL=" + c.smtpURL(), "IDP_MAIL_FROM=" + mailFrom,
+		"IDP_URL=" + c.Admin(), // what `idp healthcheck` asks
+		"CASESERVICE_DATABASE=" + c.caseDatabase(), "CASESERVICE_ISSUER=" + c.Issuer(), "CASESERVICE_AUDIENCE=" + c.CaseAPI(),
+		"CASESERVICE_CODE_KEY_FILE=" + c.SecretFile(codeKey), "CASESERVICE_URL=" + base("127.0.0.1", c.Ports.CaseAPIPrivate),
 	}
 }
 
