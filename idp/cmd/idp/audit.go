@@ -13,6 +13,7 @@ import (
 	"ellis.example/idp/internal/account"
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/audit/trace"
+	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/store/sqlstore"
 )
 
@@ -99,7 +100,7 @@ func newAuditTail() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error { return tail(cmd, ctx, st, n, follow) })
+			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error { return tail(ctx, cmd, st, n, follow) })
 		},
 	}
 	cmd.Flags().IntP("lines", "n", 20, "how many of the last events")
@@ -115,8 +116,8 @@ const (
 )
 
 // tail prints events, each once.
-func tail(cmd *cobra.Command, ctx context.Context, st *sqlstore.Store, n int, follow bool) error {
-	since := time.Now().UTC()
+func tail(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, n int, follow bool) error {
+	since := clock.System{}.Now()
 	list, err := st.LatestEvents(ctx, n)
 	seen := map[string]time.Time{}
 	for {
@@ -145,7 +146,7 @@ func tail(cmd *cobra.Command, ctx context.Context, st *sqlstore.Store, n int, fo
 		case <-time.After(pollEvery):
 		}
 		from := since.Add(-overlap)
-		since = time.Now().UTC()
+		since = clock.System{}.Now()
 		list, err = st.EventsSince(ctx, from, maxTail)
 		if errors.Is(err, context.Canceled) {
 			return nil

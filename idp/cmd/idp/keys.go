@@ -29,7 +29,7 @@ func newKeys() *cobra.Command {
 				if err := ring.Rotate(ctx, str(cmd, "alg"), emergency); err != nil {
 					return err
 				}
-				return sayKeys(cmd, ctx, st)
+				return sayKeys(ctx, cmd, st)
 			})
 		},
 	}
@@ -38,7 +38,7 @@ func newKeys() *cobra.Command {
 	cmd.AddCommand(rotate, &cobra.Command{
 		Use: "list", Short: "List keys with their states", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error { return sayKeys(cmd, ctx, st) })
+			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error { return sayKeys(ctx, cmd, st) })
 		},
 	})
 	return cmd
@@ -54,7 +54,7 @@ type listedKey struct {
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 }
 
-func sayKeys(cmd *cobra.Command, ctx context.Context, st *sqlstore.Store) error {
+func sayKeys(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error {
 	keys, err := st.Keys(ctx)
 	if err != nil {
 		return err

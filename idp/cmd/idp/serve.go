@@ -65,18 +65,18 @@ func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 	return l, nil
 }
 
+const healthTimeout = 5 * time.Second
+
 // newHealthcheck asks the private listener, for container runtimes that have no other way to ask.
 func newHealthcheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "healthcheck", Short: "Ask a running provider whether it serves", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Second)
-			defer cancel()
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, str(cmd, "url")+"/readyz", http.NoBody)
+			req, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, str(cmd, "url")+"/readyz", http.NoBody)
 			if err != nil {
 				return &config.Error{Where: "--url", Problem: err.Error()}
 			}
-			res, err := http.DefaultClient.Do(req)
+			res, err := (&http.Client{Timeout: healthTimeout}).Do(req)
 			if err != nil {
 				return err
 			}

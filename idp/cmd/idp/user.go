@@ -151,7 +151,7 @@ func newUserShow() *cobra.Command {
 					ID: p.ID, Status: p.Status, Email: p.Email, Username: p.Username, Name: p.DisplayName(), Locale: p.Locale,
 					CreatedAt: p.CreatedAt, TOTPs: p.TOTPs, RecoveryLeft: p.RecoveryLeft,
 				}
-				if v.Subject, err = subject(cmd, ctx, st, p.ID); err != nil {
+				if v.Subject, err = subject(ctx, cmd, st, p.ID); err != nil {
 					return err
 				}
 				lines := []string{
@@ -172,7 +172,7 @@ func newUserShow() *cobra.Command {
 }
 
 // subject derives the subject identifier for the API or client that the call names; none if it names none.
-func subject(cmd *cobra.Command, ctx context.Context, st *sqlstore.Store, id string) (string, error) {
+func subject(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, id string) (string, error) {
 	apiID, clientID := str(cmd, "api"), str(cmd, "client")
 	if apiID == "" && clientID == "" {
 		return "", nil

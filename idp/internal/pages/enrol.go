@@ -180,9 +180,9 @@ const (
 // shownTo names the text of a set of recovery codes by the session that made it and by what is stored of the set: nobody
 // else can have it shown, and what is shown is never a set that lost a race.
 func shownTo(who person, codes []factor.RecoveryCode) string {
-	parts := make([]string, len(codes))
-	for i, c := range codes {
-		parts[i] = string(c.Hash[:])
+	parts := make([]string, 0, len(codes)+1)
+	for _, c := range codes {
+		parts = append(parts, string(c.Hash[:]))
 	}
 	slices.Sort(parts)
 	key := unit.Key(append(parts, who.Session.ID)...)

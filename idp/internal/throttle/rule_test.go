@@ -14,7 +14,7 @@ func TestReserve_SlowsDownAndEnds(t *testing.T) {
 	r := throttle.Rule{Cap: 12, SoftFrom: 5, MaxDelay: time.Minute}
 	var c throttle.Counter
 	now := t0
-	waits := []time.Duration{0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60} // seconds after each failure
+	waits := []int{0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60} // seconds after each failure
 	for i, s := range waits {
 		next, wait, locked := r.Reserve(c, now)
 		if wait != 0 || locked || next.Failures != int64(i+1) || !next.UpdatedAt.Equal(now) {
@@ -25,7 +25,7 @@ func TestReserve_SlowsDownAndEnds(t *testing.T) {
 		if !c.Until.IsZero() {
 			until = c.Until.Sub(now)
 		}
-		if until != s*time.Second {
+		if until != time.Duration(s)*time.Second {
 			t.Fatalf("after failure %d: %v, want %d s", i+1, until, s)
 		}
 		if s > 0 {
