@@ -167,7 +167,7 @@ func (p *provider) wire(sec secrets) error {
 		Store: p.store, Commit: p.store, Seal: p.sealer, Relay: p.relay, Clock: p.clock, Log: p.log, Observe: counter(p.metrics, "idp_mail_total", "Attempts to deliver mail, by outcome."),
 	}).Init()
 	clients, apis := client.NewCache(p.store, p.clock), api.NewCache(p.store, p.clock)
-	gather := flow.Gatherer{Sessions: p.store, Accounts: p.store, Consents: p.store, Factors: p.store}
+	gather := flow.Gatherer{Sessions: p.store, Accounts: p.store, Consents: p.store, Factors: p.store, Subjects: client.Subjects{Clients: clients, Keys: p.ring}}
 	act := acts.New(p.store, p.clock)
 	shown = pages.New(pages.Deps{
 		Issuer: p.issuer, Edge: edge, Renderer: renderer, Clock: p.clock, Store: p.store, Commit: p.store, Flows: p.memory, Volatile: p.memory,

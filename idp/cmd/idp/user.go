@@ -14,7 +14,6 @@ import (
 	"ellis.example/idp/internal/account"
 	"ellis.example/idp/internal/admin"
 	"ellis.example/idp/internal/api"
-	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/config"
 	"ellis.example/idp/internal/factor"
@@ -191,10 +190,7 @@ func subject(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, id str
 	if err != nil {
 		return "", err
 	}
-	if c.SubjectType == client.Public {
-		return id, nil
-	}
-	return ring.Pairwise("client", clientID, id), nil
+	return c.Subject(ring, id), nil
 }
 
 func apiSubject(ctx context.Context, st *sqlstore.Store, ring *keyring.Ring, apiID, id string) (string, error) {

@@ -85,6 +85,21 @@ func (c *Cache) Get(ctx context.Context, id string) (*Entry, error) {
 	return nil, ErrNotFound
 }
 
+// Subjects tells what clients call accounts.
+type Subjects struct {
+	Clients *Cache
+	Keys    Pairwiser
+}
+
+// Subject returns the subject identifier of an account at a client. Errors: ErrNotFound.
+func (s Subjects) Subject(ctx context.Context, clientID, account string) (string, error) {
+	c, err := s.Clients.Get(ctx, clientID)
+	if err != nil {
+		return "", err
+	}
+	return c.Subject(s.Keys, account), nil
+}
+
 // AllowsOrigin reports whether some browser client calls from origin.
 func (c *Cache) AllowsOrigin(ctx context.Context, origin string) bool {
 	r, err := c.view.Get(ctx)

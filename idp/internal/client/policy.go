@@ -42,6 +42,19 @@ func (c *Client) NeverRemember(redirectURI string) bool {
 	return c.ApplicationType == Native && Claimable(redirectURI)
 }
 
+// Pairwiser derives the identifier that an audience knows something by. It is implemented by keyring.Ring.
+type Pairwiser interface {
+	Pairwise(kind, audience, internal string) string
+}
+
+// Subject is what the client knows an account by (OpenID Connect Core §8).
+func (c *Client) Subject(p Pairwiser, account string) string {
+	if c.SubjectType == Public {
+		return account
+	}
+	return p.Pairwise("client", c.ID, account)
+}
+
 // Origins returns the origins that a browser client calls from: those of a public web client's redirect URIs.
 func (c *Client) Origins() []string {
 	if c.Confidential() || c.ApplicationType != Web {

@@ -46,7 +46,7 @@ type Want struct {
 	MaxAge    *time.Duration // nil: no limit; 0: only a sign-in within this flow will do
 	ACR       []string       // acr_values in order of preference
 	Account   string         // no other account will do
-	Subject   string         // id_token_hint: whom it names, as the client knows them; oauth tells whether that is who signed in
+	Subject   string         // id_token_hint: whom it names, as the client knows them; nobody else will do
 	LoginHint string         // what to put into the form
 	Locales   []string       // ui_locales
 	Scopes    []string       // to be allowed

@@ -35,12 +35,18 @@ type ConsentReader interface {
 	Consents(ctx context.Context, account, client string) ([]grant.Consent, error)
 }
 
+// SubjectReader knows what a client calls an account.
+type SubjectReader interface {
+	Subject(ctx context.Context, client, account string) (string, error)
+}
+
 // Gatherer reads what Next decides on, in one way for everybody who asks.
 type Gatherer struct {
 	Sessions SessionReader
 	Accounts AccountReader
 	Consents ConsentReader
 	Factors  FactorReader
+	Subjects SubjectReader
 }
 
 // State reads what is known about the person whose browser sent these cookies; empty ones are nobody. A session that has
@@ -63,6 +69,11 @@ func (g Gatherer) State(ctx context.Context, f Flow, sessionCookie, signinCookie
 		if f.Kind == Authorization {
 			if st.Consents, err = g.Consents.Consents(ctx, a.ID, f.Client); err != nil {
 				return State{}, err
+			}
+			if f.Want.Subject != "" {
+				if st.Subject, err = g.Subjects.Subject(ctx, f.Client, a.ID); err != nil {
+					return State{}, err
+				}
 			}
 		}
 	}

@@ -20,6 +20,7 @@ type stored struct {
 	consents []grant.Consent
 	factors  map[string]bool
 	broken   error
+	subjects map[string]string
 }
 
 func (s stored) SessionByCookie(_ context.Context, h [32]byte) (session.Session, error) {
@@ -44,8 +45,12 @@ func (s stored) HasSecondFactor(_ context.Context, id string) (bool, error) {
 	return s.factors[id], s.broken
 }
 
+func (s stored) Subject(_ context.Context, client, account string) (string, error) {
+	return s.subjects[client+"/"+account], nil
+}
+
 func (s stored) gather() flow.Gatherer {
-	return flow.Gatherer{Sessions: s, Accounts: s, Consents: s, Factors: s}
+	return flow.Gatherer{Sessions: s, Accounts: s, Consents: s, Factors: s, Subjects: s}
 }
 
 func TestState_IsOfTheCookiesThatWereSent(t *testing.T) {
@@ -81,6 +86,20 @@ func TestState_IsOfTheCookiesThatWereSent(t *testing.T) {
 		st, err := s.gather().State(t.Context(), c.flow, c.session, c.signin, c.now)
 		if err != nil || st.Session.ID != c.who || (st.Account.ID != "") != (c.who != "") || st.Pending != c.pending || st.HasFactor != c.factor || (len(st.Consents) > 0) != c.consents {
 			t.Errorf("%s: got %+v, %v", c.name, st, err)
+		}
+	}
+}
+
+func TestState_KnowsThePersonAsTheClientDoesWhenTheRequestNamesASubject(t *testing.T) {
+	t.Parallel()
+	s := stored{
+		sessions: map[[32]byte]session.Session{ident.Hash("alive"): {ID: "ses_1", Account: "acc_1", CreatedAt: t0, LastSeen: t0}},
+		accounts: map[string]account.Account{"acc_1": {ID: "acc_1", Status: account.Active}}, subjects: map[string]string{"portal/acc_1": "sub-1"},
+	}
+	for want, got := range map[string]string{"": "", "sub-1": "sub-1", "sub-2": "sub-1"} {
+		st, err := s.gather().State(t.Context(), asked(subject(want)), "alive", "", t0)
+		if err != nil || st.Subject != got {
+			t.Errorf("asked for %q: %q, %v", want, st.Subject, err)
 		}
 	}
 }

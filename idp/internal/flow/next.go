@@ -36,6 +36,7 @@ type State struct {
 	Pending   bool            // the browser holds the cookie of Flow.Pending
 	HasFactor bool            // Account, or with Pending its account, has a second factor enrolled
 	Consents  []grant.Consent // of Account for the flow's client
+	Subject   string          // what the flow's client calls Account; there when the flow asks for a subject
 }
 
 // Next decides what f needs, given who is there. It reads nothing and changes nothing.
@@ -89,7 +90,7 @@ func (f Flow) mustSignIn(st State, now time.Time) string {
 		return "nobody is signed in"
 	case !st.Account.MaySignIn() || st.Account.ID != s.Account:
 		return "the account may not sign in"
-	case f.Want.Account != "" && f.Want.Account != s.Account:
+	case f.wantsAnother(st):
 		return "another account is signed in than the one asked for"
 	case st.HasFactor && s.ACR != session.AAL2:
 		return "the account has a second factor that this session never proved"
@@ -106,8 +107,13 @@ func (f Flow) mustSignIn(st State, now time.Time) string {
 // wrongAccount reports whether the person signed in within this flow, but as somebody else than id_token_hint names.
 // Asking again would never end.
 func (f Flow) wrongAccount(st State, now time.Time) bool {
-	return f.Want.Account != "" && st.Session.ID != "" && st.Session.Alive(now) &&
-		f.Want.Account != st.Session.Account && !st.Session.AuthTime.Before(f.StartedAt)
+	return f.wantsAnother(st) && st.Session.ID != "" && st.Session.Alive(now) && !st.Session.AuthTime.Before(f.StartedAt)
+}
+
+// wantsAnother reports whether the request is about another person than the one who is there. An id_token_hint names a
+// subject, which is a one-way derivation: it can only be compared with whoever is there.
+func (f Flow) wantsAnother(st State) bool {
+	return (f.Want.Account != "" && f.Want.Account != st.Session.Account) || (f.Want.Subject != "" && f.Want.Subject != st.Subject)
 }
 
 // wantsSecondFactor reports whether the first class of acr_values that we know is the second.

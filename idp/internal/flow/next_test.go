@@ -32,6 +32,10 @@ func scopes(s ...string) func(*flow.Flow) { return func(f *flow.Flow) { f.Want.S
 
 func only(acc string) func(*flow.Flow) { return func(f *flow.Flow) { f.Want.Account = acc } }
 
+func subject(s string) func(*flow.Flow) { return func(f *flow.Flow) { f.Want.Subject = s } }
+
+func known(s string) func(*flow.State) { return func(st *flow.State) { st.Subject = s } }
+
 func neverRemember(f *flow.Flow) { f.Want.NeverRemember = true }
 
 func needFactor(f *flow.Flow) { f.Want.NeedSecondFactor = true }
@@ -200,6 +204,11 @@ func TestNext_TheAccountThatIsAskedFor(t *testing.T) {
 		{"another is, from before", asked(only("acc_2")), signedIn(), flow.SignIn, ""},
 		{"another is, prompt=none", asked(only("acc_2"), prompt("none")), signedIn(), flow.Deny, "login_required"},
 		{"another signed in for this request", asked(only("acc_2")), signedIn(authAt(time.Second)), flow.Deny, "login_required"},
+		{"whom the hint names is signed in", asked(subject("sub-1")), signedIn(known("sub-1")), flow.Issue, ""},
+		{"the hint names somebody, nobody is there", asked(subject("sub-1")), nobody, flow.SignIn, ""},
+		{"the hint names another", asked(subject("sub-2")), signedIn(known("sub-1")), flow.SignIn, ""},
+		{"the hint names another, prompt=none", asked(subject("sub-2"), prompt("none")), signedIn(known("sub-1")), flow.Deny, "login_required"},
+		{"the hint names another than who signed in for this request", asked(subject("sub-2")), signedIn(known("sub-1"), authAt(time.Second)), flow.Deny, "login_required"},
 	})
 }
 

@@ -120,7 +120,7 @@ func (p *Provider) advance(w http.ResponseWriter, r *http.Request, f flow.Flow, 
 	if err != nil {
 		return err
 	}
-	d := flow.Next(p.knownAs(f, req.client, st), st, now)
+	d := flow.Next(f, st, now)
 	switch d.Step {
 	case flow.Issue:
 		return p.issue(w, r, f, req, st)

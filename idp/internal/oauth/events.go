@@ -36,10 +36,5 @@ func (p *Provider) grantEvent(ctx context.Context, kind string, g grant.Grant) a
 	return e
 }
 
-// subject is what a client knows an account by (OpenID Connect Core §8).
-func (p *Provider) subject(c *client.Entry, account string) string {
-	if c.SubjectType == client.Public {
-		return account
-	}
-	return p.Keys.Pairwise("client", c.ID, account)
-}
+// subject is what a client knows an account by.
+func (p *Provider) subject(c *client.Entry, account string) string { return c.Subject(p.Keys, account) }

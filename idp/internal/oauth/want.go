@@ -9,15 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/flow"
 )
 
 // prompts are the values of prompt (OpenID Connect Core §3.1.2.1).
 var prompts = []string{"none", "login", "consent", "select_account"}
-
-// otherPerson stands for whoever an id_token_hint names when it is not the person who is there: no account has this id.
-const otherPerson = "acc_other"
 
 // wants reads what a request asks of the sign-in. Errors: protoError.
 func (p *Provider) wants(ctx context.Context, r request) (flow.Want, error) {
@@ -91,17 +87,4 @@ func (p *Provider) readHint(ctx context.Context, token, clientID string) (c idCl
 		return idClaims{}, false, nil
 	}
 	return c, true, nil
-}
-
-// knownAs returns f as flow.Next is to see it: an id_token_hint names a subject, which is a one-way derivation, so that it can
-// only be compared with whoever is there.
-func (p *Provider) knownAs(f flow.Flow, c *client.Entry, st flow.State) flow.Flow {
-	if f.Want.Subject == "" || st.Session.ID == "" {
-		return f
-	}
-	f.Want.Account = otherPerson
-	if p.subject(c, st.Account.ID) == f.Want.Subject {
-		f.Want.Account = st.Account.ID
-	}
-	return f
 }
