@@ -104,7 +104,7 @@ func (b *browser) read(req *http.Request) *page {
 	b.w.Helper()
 	res, err := b.http.Do(req)
 	b.w.must(err)
-	defer res.Body.Close() //nolint:errcheck // only read
+	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	b.w.must(err)
 	p := &page{b: b, status: res.StatusCode, header: res.Header, body: string(body), url: req.URL}
@@ -126,6 +126,8 @@ func (p *page) collect(n *html.Node, in *form) {
 			in = &p.forms[len(p.forms)-1]
 		case in != nil && n.Data == "button":
 			in.buttons = append(in.buttons, [2]string{name, attr(n, "value")})
+		case in != nil && n.Data == "option" && has(n, "selected"):
+			in.values.Set(attr(n.Parent, "name"), attr(n, "value"))
 		case in != nil && name != "" && (n.Data == "input" || n.Data == "select" || n.Data == "textarea"):
 			in.fields = append(in.fields, name)
 			if kind := attr(n, "type"); kind != "checkbox" && kind != "radio" || has(n, "checked") {

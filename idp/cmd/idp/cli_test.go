@@ -183,7 +183,9 @@ func TestCLI_ClientLifeIsAudited(t *testing.T) {
 		t.Errorf("rotated: %+v", rotated)
 	}
 	c.ok(nil, "client", "delete", "batch")
-	var tr struct{ Events []struct{ Type, Actor string } }
+	var tr struct {
+		Events []struct{ Type, Actor string }
+	}
 	c.ok(&tr, "audit", "trace", "batch")
 	var types []string
 	for _, e := range tr.Events {
@@ -222,7 +224,9 @@ func TestCLI_UserCreateShowDisableEnable(t *testing.T) {
 	}
 	c.ok(nil, "user", "enable", "ana@example.org", "--reason", "found it")
 	c.ok(nil, append([]string{"user", "unlock", "ana@example.org", "--reason", "asked by phone"}, c.kek()...)...)
-	var tr struct{ Events []struct{ Type, Reason string } }
+	var tr struct {
+		Events []struct{ Type, Reason string }
+	}
 	c.ok(&tr, "audit", "trace", "ana@example.org")
 	if len(tr.Events) != 4 || tr.Events[1].Type != "account.disabled" || tr.Events[1].Reason != "lost laptop" || tr.Events[3].Type != "account.unlocked" {
 		t.Errorf("%+v", tr)

@@ -81,7 +81,7 @@ func newPeopleBox(t *testing.T) *peopleBox {
 }
 
 func (b *peopleBox) serve(c *textproto.Conn) {
-	defer c.Close() //nolint:errcheck // a test's connection
+	defer c.Close()
 	if b.down.Load() {
 		_ = c.PrintfLine("421 not now")
 		return

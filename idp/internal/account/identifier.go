@@ -16,6 +16,7 @@ import (
 const (
 	maxEmail    = 254
 	maxLocal    = 64
+	maxLabel    = 63
 	minUsername = 3
 	maxUsername = 64
 )
@@ -56,7 +57,7 @@ func Address(s string) (mailbox, canonical string, err error) {
 		}
 	}
 	ascii, err := idna.Lookup.ToASCII(domain)
-	if err != nil || !strings.Contains(ascii, ".") || net4(ascii) {
+	if err != nil || !hostName(ascii) {
 		return "", "", ErrEmail
 	}
 	mailbox = local + "@" + strings.ToLower(ascii)
@@ -67,8 +68,19 @@ func Address(s string) (mailbox, canonical string, err error) {
 	return mailbox, canonical, nil
 }
 
-// net4 reports whether a domain is only digits and dots: an address literal without its brackets.
-func net4(domain string) bool { return strings.Trim(domain, "0123456789.") == "" }
+// hostName reports whether an ASCII domain of letters, digits, hyphens and dots has two labels or more, each of 1 to 63
+// bytes (RFC 1035 §2.3.4), and ends in one that begins with a letter: what ends in a number is an address literal without
+// its brackets (RFC 3696 §2).
+func hostName(domain string) bool {
+	labels := strings.Split(domain, ".")
+	for _, l := range labels {
+		if l == "" || len(l) > maxLabel {
+			return false
+		}
+	}
+	last := labels[len(labels)-1]
+	return len(labels) > 1 && unicode.IsLetter(rune(last[0]))
+}
 
 // CanonicalUsername returns the one form under which a user name is stored and found: NFKC and case folded. Names of
 // mixed scripts are refused, so that none is made of another's look-alike letters (UTS 39 §5.1). Errors: ErrUsername.
