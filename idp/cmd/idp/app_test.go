@@ -140,7 +140,7 @@ func (w *world) send(req *http.Request) answer {
 	w.Helper()
 	res, err := w.http.Do(req)
 	w.must(err)
-	defer res.Body.Close() //nolint:errcheck // only read
+	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	w.must(err)
 	a := answer{status: res.StatusCode, header: res.Header, body: string(b)}

@@ -79,7 +79,7 @@ func makeTemplate() (_ template, err error) {
 	if err != nil {
 		return t, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	ctx, file := context.Background(), filepath.Join(dir, "idp.db")
 	s, err := testSettings("http://127.0.0.1:1", file, clock.NewFake(epoch), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -95,7 +95,7 @@ func makeTemplate() (_ template, err error) {
 	if err := p.close(); err != nil {
 		return t, err
 	}
-	t.db, err = os.ReadFile(file) //nolint:gosec // our own file
+	t.db, err = os.ReadFile(file)
 	return t, err
 }
 

@@ -16,11 +16,9 @@ import (
 
 // refusal fails the test unless a request is answered with the error, as every answer must be: to the client, from the
 // issuer, with the state, and without a code.
-func (b *browser) refusal(what string, v url.Values, code string) url.Values {
+func (b *browser) refusal(what string, v url.Values, code string) {
 	b.w.Helper()
-	a := b.authorize(v).answer(v.Get("redirect_uri"))
-	b.w.isRefusal(what, a, v.Get("state"), code)
-	return a
+	b.w.isRefusal(what, b.authorize(v).answer(v.Get("redirect_uri")), v.Get("state"), code)
 }
 
 func (w *world) isRefusal(what string, a url.Values, state, code string) {

@@ -97,6 +97,9 @@ func (p *Provider) validate(ctx context.Context, to reply, v url.Values, wrong s
 	if err := checkMode(to, v); err != nil {
 		return request{}, err
 	}
+	if err := checkType(v); err != nil {
+		return request{}, err
+	}
 	ctx = withWork(ctx, &work{party: party{to.client, to.redirect}})
 	ar, err := p.fosite.NewAuthorizeRequest(ctx, &http.Request{Method: http.MethodGet, URL: &url.URL{}, Header: http.Header{}, Form: withState(v)})
 	if err != nil {
@@ -132,6 +135,17 @@ func checkMode(to reply, v url.Values) error {
 		return problem("unauthorized_client", "the client is not registered for grant type authorization_code")
 	}
 	return nil
+}
+
+// checkType takes response_type code alone, byte for byte: fosite compares it without regard to case.
+func checkType(v url.Values) error {
+	switch v.Get("response_type") {
+	case "code":
+		return nil
+	case "":
+		return problem("invalid_request", "response_type is missing: send code")
+	}
+	return problem("unsupported_response_type", "response_type is code; the implicit and hybrid flows are not offered (RFC 9700 §2.1.2)")
 }
 
 // checkProof asks every client for PKCE with S256 (RFC 9700 §2.1.1): a challenge is the base64url of a SHA-256.
