@@ -17,3 +17,16 @@ func (w *world) change(id string, f func(*client.Client)) {
 	w.must(err)
 	w.later()
 }
+
+// withdraw takes back everything that the person at a browser allowed a client.
+func (b *browser) withdraw(id string) {
+	b.w.Helper()
+	p := b.get("/account/apps")
+	f := p.form("client_id", id)
+	if f == nil {
+		b.w.Fatalf("nothing to withdraw from %s (%d): %s", id, p.status, p.text())
+	}
+	if p = f.send(p); p.url.Query().Get("withdrawn") != id {
+		b.w.Fatalf("not withdrawn: %d at %s", p.status, p.url)
+	}
+}
