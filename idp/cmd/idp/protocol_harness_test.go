@@ -34,15 +34,5 @@ func (b *browser) withdraw(id string) {
 // signOut ends the session of a browser by the provider's own page.
 func (b *browser) signOut() *page {
 	b.w.Helper()
-	p := b.get("/logout")
-	if p.url.Path != "/logout" || p.form("csrf_token", "") == nil {
-		b.w.Fatalf("no question at %s (%d): %s", p.url.Path, p.status, p.text())
-	}
-	for i, f := range p.forms {
-		if f.action == "/logout/confirm" {
-			return p.forms[i].send(p)
-		}
-	}
-	b.w.Fatalf("no form signs out: %s", p.text())
-	return nil
+	return b.get("/logout").confirm()
 }
