@@ -166,6 +166,17 @@ func (w *peopleWorld) mailTo(to string) peopleMail {
 	return peopleMail{}
 }
 
+// told returns the mails to an address with a subject. Those of one instant arrive in any order.
+func (w *peopleWorld) told(to, subject string) (out []peopleMail) {
+	w.Helper()
+	for _, m := range w.mails() {
+		if m.subject == subject && slices.Equal(m.to, []string{to}) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
 var peopleLink = regexp.MustCompile(`https?://[^\s"<>]+/signup/continue\?token=([A-Za-z0-9_-]+)`)
 
 // linkTo returns the path of the sign-up link in the last mail to an address.
@@ -289,8 +300,8 @@ func (w *peopleWorld) number(query string, args ...any) (n int) {
 	return n
 }
 
-// codeOf is the one-time code of a seed at a time.
-func (w *peopleWorld) codeOf(seed string, at time.Time) string {
+// totpAt is the one-time code of a seed at a time.
+func (w *world) totpAt(seed string, at time.Time) string {
 	w.Helper()
 	c, err := totp.GenerateCode(seed, at)
 	w.must(err)

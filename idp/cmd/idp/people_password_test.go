@@ -300,48 +300,48 @@ func TestAttack_F12_NobodyLearnsHowManyAccountsThereAre(t *testing.T) {
 }
 
 // Who is locked is locked in what was begun before, too.
-func TestAttack_F09_ALockHoldsForWhatWasBegunBefore(t *testing.T) {
+func TestAttack_F09_ALockHoldsForAFormThatIsOpen(t *testing.T) {
 	t.Parallel()
 	w := newPeople(t)
-	t.Run("too many guesses", func(t *testing.T) {
-		open := w.browser()
-		to, v := open.get("/signin").filled("identifier", ana, "password", pass)
-		for range 6 {
-			guess := w.browser()
-			where, form := guess.get("/signin").filled("identifier", ana, "password", "wrong password of some length")
-			guess.once(http.MethodPost, where, form)
-		}
-		if p := open.once(http.MethodPost, to, v); p.status != http.StatusTooManyRequests || open.isIn() {
-			t.Errorf("a form that was opened before: %d", p.status)
-		}
-	})
-	t.Run("disabled", func(t *testing.T) {
-		w.clock.Advance(time.Hour)
-		pending, code := w.browser(), w.code()
-		p := pending.get("/account").submit("identifier", ben, "password", pass)
-		to, v := p.filled("code", code)
-		in := w.browser()
-		in.newCode(ben, "web")
-		unredeemed := in.newCode(ben, "web")
-		tokens := w.tokens(ben, "web")
-		form := w.browser()
-		signin, password := form.get("/signin").filled("identifier", ben, "password", pass)
-		w.must(w.peopleAdmin().Disable(w.Context(), ben, "test", "operator:test"))
-		if p := pending.once(http.MethodPost, to, v); p.status/100 == 2 || pending.isIn() {
-			t.Errorf("a second factor: %d", p.status)
-		}
-		if p := form.once(http.MethodPost, signin, password); p.status != http.StatusUnprocessableEntity {
-			t.Errorf("a password form: %d", p.status)
-		}
-		w.wants("a code", w.redeem("web", unredeemed), http.StatusBadRequest, "invalid_grant")
-		w.wants("a refresh token", w.refresh("web", tokens.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
-		if in.isIn() {
-			t.Error("a session goes on")
-		}
-		if a := w.userinfo(tokens.str("access_token")); a.status != http.StatusUnauthorized {
-			t.Errorf("an access token: %d", a.status)
-		}
-	})
+	open := w.browser()
+	to, v := open.get("/signin").filled("identifier", ana, "password", pass)
+	for range 6 {
+		guess := w.browser()
+		where, form := guess.get("/signin").filled("identifier", ana, "password", "wrong password of some length")
+		guess.once(http.MethodPost, where, form)
+	}
+	if p := open.once(http.MethodPost, to, v); p.status != http.StatusTooManyRequests || open.isIn() {
+		t.Errorf("a form that was opened before: %d", p.status)
+	}
+}
+
+func TestAttack_F09_ADisabledAccountFinishesNothing(t *testing.T) {
+	t.Parallel()
+	w := newPeople(t)
+	pending, code := w.browser(), w.code()
+	p := pending.get("/account").submit("identifier", ben, "password", pass)
+	to, v := p.filled("code", code)
+	in := w.browser()
+	in.newCode(ben, "web")
+	unredeemed := in.newCode(ben, "web")
+	tokens := w.tokens(ben, "web")
+	form := w.browser()
+	signin, password := form.get("/signin").filled("identifier", ben, "password", pass)
+	w.must(w.peopleAdmin().Disable(w.Context(), ben, "test", "operator:test"))
+	if p := pending.once(http.MethodPost, to, v); p.status/100 == 2 || pending.isIn() {
+		t.Errorf("a second factor: %d", p.status)
+	}
+	if p := form.once(http.MethodPost, signin, password); p.status != http.StatusUnprocessableEntity {
+		t.Errorf("a password form: %d", p.status)
+	}
+	w.wants("a code", w.redeem("web", unredeemed), http.StatusBadRequest, "invalid_grant")
+	w.wants("a refresh token", w.refresh("web", tokens.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
+	if in.isIn() {
+		t.Error("a session goes on")
+	}
+	if a := w.userinfo(tokens.str("access_token")); a.status != http.StatusUnauthorized {
+		t.Errorf("an access token: %d", a.status)
+	}
 }
 
 // Password managers find every field, and nothing keeps people from pasting.
