@@ -151,12 +151,7 @@ func TestAttack_E08_OneCodeOpensOneOfManyAtOnce(t *testing.T) {
 func (w *peopleWorld) benCodes(b *browser) []string {
 	w.Helper()
 	p := b.get("/account/recovery-codes")
-	for i := range p.forms {
-		if p.forms[i].action == "/account/recovery-codes" {
-			p = p.forms[i].send(p)
-			break
-		}
-	}
+	p = p.formTo("/account/recovery-codes").send(p)
 	codes := p.codes()
 	if len(codes) != 10 {
 		w.Fatalf("%d codes at %s: %s", len(codes), p.url.Path, p.text())

@@ -231,6 +231,25 @@ func (p *page) press(field, value string) *page {
 	return f.send(p)
 }
 
+// formTo returns the form of a page that goes to an address.
+func (p *page) formTo(action string) *form {
+	p.b.w.Helper()
+	for i := range p.forms {
+		if p.forms[i].action == action {
+			return &p.forms[i]
+		}
+	}
+	p.b.w.Fatalf("%s has no form to %s (status %d): %s", p.url.Path, action, p.status, p.text())
+	return nil
+}
+
+// leave presses the button of the page that asks whether to sign out.
+func (b *browser) leave() *page {
+	b.w.Helper()
+	p := b.get("/signout")
+	return p.formTo("/signout").send(p)
+}
+
 // once sends one request and follows nothing.
 func (b *browser) once(method, to string, v url.Values, header ...string) *page {
 	b.w.Helper()
