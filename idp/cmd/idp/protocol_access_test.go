@@ -260,7 +260,7 @@ func (w *world) deaths(b *browser) map[string]func() {
 		"the client is disabled":   func() { w.disable("web", true) },
 		"the client is deleted":    func() { w.must(w.admin().DeleteClient(w.Context(), "web", "operator:test")); w.later() },
 		"the person is disabled":   func() { w.must(w.peopleAdmin().Disable(w.Context(), ana, "test", "operator:test")) },
-		"the person signs out":     func() { b.signOut() },
+		"the person signs out":     func() { b.logOut() },
 	}
 }
 

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"time"
+
+	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/client"
 )
 
@@ -31,8 +34,15 @@ func (b *browser) withdraw(id string) {
 	}
 }
 
-// signOut ends the session of a browser by the provider's own page.
-func (b *browser) signOut() *page {
-	b.w.Helper()
-	return b.get("/logout").confirm()
+// during returns the audit events that something left, oldest first.
+func (w *world) during(f func()) []audit.Stored {
+	w.Helper()
+	const all = 1 << 20
+	before, err := w.p.store.LatestEvents(w.Context(), all)
+	w.must(err)
+	w.clock.Advance(time.Millisecond) // the log is in the order of time
+	f()
+	after, err := w.p.store.LatestEvents(w.Context(), all)
+	w.must(err)
+	return after[len(before):]
 }

@@ -167,7 +167,7 @@ func TestAttack_D11_TheCookieOfAnEndedSessionIsDead(t *testing.T) {
 	if !thief.isIn() {
 		t.Fatal("the copied cookie does not even open a living session")
 	}
-	b.signOut()
+	b.logOut()
 	if b.cookie("idp_session") != "" {
 		t.Error("the browser keeps the cookie")
 	}
@@ -258,4 +258,10 @@ func TestAttack_D05_ACancelledSignInLeavesTheOldSessionToItsOwner(t *testing.T) 
 	if c := b.silent("the browser's session", request("web")); c["sub"] != after["sub"] {
 		t.Error(c)
 	}
+}
+
+// logOut ends the session of a browser as somebody does who comes from no app.
+func (b *browser) logOut() {
+	b.w.Helper()
+	b.get("/logout").confirm()
 }

@@ -42,7 +42,7 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := p.Commit.Commit(ctx, unit.Unit{Writes: c.spend, Event: e}); err != nil {
-		return p.wire(replayed(err))
+		return p.wire(p.replayed(ctx, c, err))
 	}
 	return writeJSON(w, out)
 }

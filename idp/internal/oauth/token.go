@@ -76,7 +76,7 @@ func (p *Provider) refuseToken(ctx context.Context, c *caller, about audit.Event
 	}
 	u := unit.Unit{Writes: append(append([]unit.Write{}, c.spend...), writes...), Event: e}
 	if cerr := p.Commit.Commit(ctx, u); cerr != nil {
-		return replayed(cerr)
+		return p.replayed(ctx, c, cerr)
 	}
 	return pe
 }

@@ -48,7 +48,7 @@ func (p *Provider) refresh(r *http.Request, c *caller, form url.Values) (tokenAn
 			return out, err
 		}
 		if _, used := unit.ConflictIn[unit.Spend](err); used {
-			return tokenAnswer{}, replayed(err)
+			return tokenAnswer{}, p.replayed(ctx, c, err)
 		}
 	}
 	return tokenAnswer{}, errBusy
