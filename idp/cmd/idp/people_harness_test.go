@@ -244,10 +244,10 @@ func (p *page) formTo(action string) *form {
 }
 
 // leave presses the button of the page that asks whether to sign out.
-func (b *browser) leave() *page {
+func (b *browser) leave() {
 	b.w.Helper()
 	p := b.get("/signout")
-	return p.formTo("/signout").send(p)
+	p.formTo("/signout").send(p)
 }
 
 // once sends one request and follows nothing.

@@ -231,9 +231,9 @@ func TestPassword_OpensTenYearsLater(t *testing.T) {
 	}
 }
 
-// A name without an account takes the hash that a name with one takes.
+// A name without an account takes the hash that a name with one takes: without it, an answer comes twenty times as fast.
+// Not parallel, and only the fastest answers are compared, so that what else the machine does matters little.
 func TestAttack_F01_UnknownNamesTakeTheSameTime(t *testing.T) {
-	t.Parallel()
 	w := newPeople(t, func(s *settings) { s.hashing = factor.Params{Memory: 32 << 10, Time: 2, Threads: 1} })
 	w.signUp(w.browser(), "mia@example.org")
 	w.signUp(w.browser(), "off@example.org")
@@ -255,7 +255,7 @@ func TestAttack_F01_UnknownNamesTakeTheSameTime(t *testing.T) {
 		}
 	}
 	for i, n := range names[1:] {
-		if fastest[i+1] < fastest[0]/2 {
+		if fastest[i+1] < fastest[0]/4 {
 			t.Errorf("%s is answered after %v, a known name after %v", n, fastest[i+1], fastest[0])
 		}
 	}

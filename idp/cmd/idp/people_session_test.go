@@ -208,7 +208,9 @@ func TestAttack_D10_AnEndedSessionIsDeadAtOnce(t *testing.T) {
 		"signed out":       func(_ *peopleWorld, own, _ *browser) { own.leave() },
 		"ended elsewhere":  func(_ *peopleWorld, _, other *browser) { other.get("/account/sessions").press("all", "others") },
 		"password changed": func(w *peopleWorld, _, other *browser) { w.changePassword(other, pass, "another lamp on that jetty") },
-		"disabled":         func(w *peopleWorld, _, _ *browser) { w.must(w.peopleAdmin().Disable(w.Context(), ana, "test", "operator:test")) },
+		"disabled": func(w *peopleWorld, _, _ *browser) {
+			w.must(w.peopleAdmin().Disable(w.Context(), ana, "test", "operator:test"))
+		},
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
