@@ -57,7 +57,9 @@ func (p *Provider) grantToken(r *http.Request, c *caller, form url.Values) (toke
 	case !c.HasGrant(g):
 		err = problem("unauthorized_client", "the client is not registered for this grant type")
 	default:
-		return run(r, c, form)
+		if err = boundedScope(form.Get("scope")); err == nil {
+			return run(r, c, form)
+		}
 	}
 	return tokenAnswer{}, p.refuseToken(r.Context(), c, audit.Event{}, err)
 }
