@@ -150,8 +150,12 @@ func TestRelyingParty_Zitadel(t *testing.T) {
 			t.Errorf("%s: revoked, and UserInfo answers", id)
 		}
 		to, err := rp.EndSession(ctx, party, tokens.IDToken, byeURI, "s", "", nil)
-		if err != nil || to == nil || to.String() != byeURI+"?state=s" {
-			t.Errorf("%s: end of session leads to %v, %v", id, to, err)
+		if err != nil || to == nil {
+			t.Errorf("%s: end of session: %v, %v", id, to, err)
+			continue
+		}
+		if p := b.get(to.String()).confirm(); p.out != byeURI+"?state=s" || b.isIn() {
+			t.Errorf("%s: end of session leads to %q, %d", id, p.out, p.status)
 		}
 	}
 }
