@@ -41,6 +41,7 @@ type provider struct {
 	mailer  *notify.Deliverer
 	metrics *prometheus.Registry
 	state   web.State
+	router  *mux.Router
 	public  http.Handler
 	inner   http.Handler // the private listener's
 	points  *audit.Checkpointer
@@ -186,7 +187,7 @@ func (p *provider) wire(sec secrets) error {
 	r.NotFoundHandler, r.MethodNotAllowedHandler = edge.NotFound(), edge.MethodNotAllowed()
 	protocol.Mount(r)
 	shown.Mount(r)
-	p.public = edge.Wrap(r)
+	p.router, p.public = r, edge.Wrap(r)
 	p.inner = web.Private(&p.state, p.metrics, p.degraded)
 	return nil
 }

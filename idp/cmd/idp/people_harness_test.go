@@ -166,6 +166,17 @@ func (w *peopleWorld) mailTo(to string) peopleMail {
 	return peopleMail{}
 }
 
+// told returns the mails to an address with a subject. Those of one instant arrive in any order.
+func (w *peopleWorld) told(to, subject string) (out []peopleMail) {
+	w.Helper()
+	for _, m := range w.mails() {
+		if m.subject == subject && slices.Equal(m.to, []string{to}) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
 var peopleLink = regexp.MustCompile(`https?://[^\s"<>]+/signup/continue\?token=([A-Za-z0-9_-]+)`)
 
 // linkTo returns the path of the sign-up link in the last mail to an address.
@@ -218,6 +229,25 @@ func (p *page) press(field, value string) *page {
 		return f.send(p, field, value)
 	}
 	return f.send(p)
+}
+
+// formTo returns the form of a page that goes to an address.
+func (p *page) formTo(action string) *form {
+	p.b.w.Helper()
+	for i := range p.forms {
+		if p.forms[i].action == action {
+			return &p.forms[i]
+		}
+	}
+	p.b.w.Fatalf("%s has no form to %s (status %d): %s", p.url.Path, action, p.status, p.text())
+	return nil
+}
+
+// leave presses the button of the page that asks whether to sign out.
+func (b *browser) leave() {
+	b.w.Helper()
+	p := b.get("/signout")
+	p.formTo("/signout").send(p)
 }
 
 // once sends one request and follows nothing.
@@ -289,8 +319,8 @@ func (w *peopleWorld) number(query string, args ...any) (n int) {
 	return n
 }
 
-// codeOf is the one-time code of a seed at a time.
-func (w *peopleWorld) codeOf(seed string, at time.Time) string {
+// totpAt is the one-time code of a seed at a time.
+func (w *world) totpAt(seed string, at time.Time) string {
 	w.Helper()
 	c, err := totp.GenerateCode(seed, at)
 	w.must(err)

@@ -93,7 +93,8 @@ func (l list) has(word string) bool {
 }
 
 // CheckPassword says whether a person may take pw as a new password. about are words that are known of the person: names,
-// address, user name, date of birth. The whole password counts, after NFKC. Errors: the faults above, the first that fits.
+// address, user name, date of birth. The whole password counts, after NFKC; its length is the lesser of before and after,
+// because one typed character can stand for many there, and several for one. Errors: the faults above, the first that fits.
 func CheckPassword(pw string, about ...string) error {
 	switch {
 	case len(pw) > MaxPasswordBytes:
@@ -101,14 +102,16 @@ func CheckPassword(pw string, about ...string) error {
 	case !utf8.ValidString(pw) || strings.ContainsRune(pw, 0):
 		return ErrPasswordEncoding
 	}
+	length := utf8.RuneCountInString(pw)
 	pw = norm.NFKC.String(pw)
+	length = min(length, utf8.RuneCountInString(pw))
 	low := cases.Fold().String(pw)
 	plain := strings.Join(strings.Fields(low), "")
 	common := blocklist().has(low) || blocklist().has(plain)
 	switch {
 	case common:
 		return ErrPasswordCommon
-	case utf8.RuneCountInString(pw) < MinPassword:
+	case length < MinPassword:
 		return ErrPasswordShort
 	case repeats(plain):
 		return ErrPasswordRepeats

@@ -16,6 +16,7 @@ import (
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/ident"
 	"ellis.example/idp/internal/seal"
+	"ellis.example/idp/internal/unit"
 )
 
 const (
@@ -106,19 +107,28 @@ func openEnrolment(s *seal.Sealer, account, token string, now time.Time) ([]byte
 	return p.Seed, nil
 }
 
-// Finish checks the first code of an enrolment and returns the authenticator to store and the step that it used up.
-// Errors: ErrEnrolmentExpired, ErrCodeFormat, ErrCodeWrong.
-func Finish(s *seal.Sealer, account, token, code string, now time.Time) (TOTP, int64, error) {
+// Enrolled is an enrolment whose first code was right.
+type Enrolled struct {
+	TOTP TOTP
+	Step int64      // that the code used up
+	Once unit.Spend // a seed that was shown is enrolled once: its caller commits this with the rest
+}
+
+// Finish checks the first code of an enrolment and returns what to store. Errors: ErrEnrolmentExpired, ErrCodeFormat,
+// ErrCodeWrong.
+func Finish(s *seal.Sealer, account, token, code string, now time.Time) (Enrolled, error) {
 	seed, err := openEnrolment(s, account, token, now)
 	if err != nil {
-		return TOTP{}, 0, err
+		return Enrolled{}, err
 	}
 	step, err := matchStep(seed, code, now)
 	if err != nil {
-		return TOTP{}, 0, err
+		return Enrolled{}, err
 	}
 	t, err := NewTOTP(s, account, seedText.EncodeToString(seed), now)
-	return t, step, err
+	// by the seed and not by the token, whose text can be written in more than one way
+	once := unit.Spend{Kind: "enrolment", Key: unit.Key(account, string(seed)), Ref: t.ID, Until: now.Add(2 * enrolmentLifetime)}
+	return Enrolled{TOTP: t, Step: step, Once: once}, err
 }
 
 // NewTOTP seals a known seed (base32) for an account. Errors: a fault that names what is wrong with the seed.

@@ -38,6 +38,18 @@ func TestFamily_EndsIdleAbsoluteOrRevoked(t *testing.T) {
 	}
 }
 
+func TestFamily_EndsIsTheFirstInstantAtWhichItNoLongerStands(t *testing.T) {
+	t.Parallel()
+	f := grant.New("grt_1", "portal", now)
+	for used, want := range map[time.Duration]time.Duration{0: grant.IdleLifetime, 10 * 24 * time.Hour: 24 * 24 * time.Hour, 29 * 24 * time.Hour: grant.AbsoluteLifetime} {
+		f.UsedAt = now.Add(used)
+		end := f.Ends()
+		if !end.Equal(now.Add(want)) || !f.Stands(end.Add(-1)) || f.Stands(end) {
+			t.Errorf("used after %v it ends after %v", used, end.Sub(now))
+		}
+	}
+}
+
 func TestRefresh_RetryOnlyInTheWindowForTheSameRequest(t *testing.T) {
 	t.Parallel()
 	child := grant.Refresh{Hash: [32]byte{2}}

@@ -23,10 +23,16 @@ func New(grant, client string, now time.Time) Family {
 // Stands reports whether tokens may be issued under the grant.
 func (g Grant) Stands() bool { return g.Revoked.IsZero() }
 
-// Stands reports whether the family may still be used at now.
-func (f Family) Stands(now time.Time) bool {
-	return f.Revoked.IsZero() && now.Before(f.ExpiresAt) && now.Before(f.UsedAt.Add(IdleLifetime))
+// Ends is when the family ends if nobody uses it again.
+func (f Family) Ends() time.Time {
+	if idle := f.UsedAt.Add(IdleLifetime); idle.Before(f.ExpiresAt) {
+		return idle
+	}
+	return f.ExpiresAt
 }
+
+// Stands reports whether the family may still be used at now.
+func (f Family) Stands(now time.Time) bool { return f.Revoked.IsZero() && now.Before(f.Ends()) }
 
 // Live reports whether the token is the leaf of its family.
 func (r Refresh) Live() bool { return r.UsedAt.IsZero() }

@@ -55,7 +55,7 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request) error {
 	}
 	browser := p.Edge.Cookies.Flow(r)
 	if browser == "" && r.Method == http.MethodPost {
-		return again(w, r, v)
+		return again(w, r, "/authorize", v)
 	}
 	if browser == "" {
 		browser = ident.NewToken(ident.FlowCookie)
@@ -75,14 +75,14 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request) error {
 	return p.advance(w, r, f, req, false)
 }
 
-// again turns a request that was posted from another site into a GET: our cookies do not come with such a post, and a flow
-// is never begun without the browser that it belongs to.
-func again(w http.ResponseWriter, r *http.Request, v url.Values) error {
+// again turns a request that was posted from another site into a GET to path: our cookies do not come with such a post, and
+// nothing is begun or ended without the browser that it belongs to.
+func again(w http.ResponseWriter, r *http.Request, path string, v url.Values) error {
 	q := v.Encode()
 	if len(q) > maxQuery {
 		return fault.New(fault.TooLarge, "too_large", "the request is too large")
 	}
-	http.Redirect(w, r, "/authorize?"+q, http.StatusSeeOther)
+	http.Redirect(w, r, path+"?"+q, http.StatusSeeOther)
 	return nil
 }
 

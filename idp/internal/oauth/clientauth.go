@@ -111,10 +111,15 @@ func (p *Provider) strangers(ctx context.Context, known, claimed string) error {
 	return errClientAuth
 }
 
-// replayed turns the conflict of an assertion that was used before into the answer for it.
-func replayed(err error) error {
-	if s, ok := unit.ConflictIn[unit.Spend](err); ok && s.Kind == spendAssertion {
-		return errClientAuth
+// replayed turns the conflict of an assertion that was used before into the answer for it, and records that.
+func (p *Provider) replayed(ctx context.Context, c *caller, err error) error {
+	if s, ok := unit.ConflictIn[unit.Spend](err); !ok || s.Kind != spendAssertion {
+		return err
 	}
-	return err
+	e := refused(p.clientEvent(ctx, "client.refused", ""), "assertion_replayed")
+	e.Client = c.ID
+	if err := p.Commit.Commit(ctx, unit.Unit{Event: e}); err != nil {
+		return err
+	}
+	return errClientAuth
 }

@@ -47,7 +47,7 @@ func (p *Provider) metadata() map[string]any {
 		"response_modes_supported":              []string{"query", "form_post"},
 		"grant_types_supported":                 []string{client.GrantCode, client.GrantRefresh, client.GrantClientCredentials},
 		"subject_types_supported":               []string{client.Pairwise, client.Public},
-		"id_token_signing_alg_values_supported": []string{"RS256", "ES256"},
+		"id_token_signing_alg_values_supported": client.IDTokenAlgorithms,
 		"scopes_supported":                      client.ProtocolScopes,
 		"claim_types_supported":                 []string{"normal"},
 		"claims_supported": []string{

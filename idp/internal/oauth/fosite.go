@@ -18,6 +18,7 @@ import (
 	"github.com/ory/fosite/token/jwt"
 
 	"ellis.example/idp/internal/client"
+	"ellis.example/idp/internal/grant"
 )
 
 // newFosite assembles fosite by hand: exactly the handlers that are wanted, over our storage and strategies. Every field of
@@ -40,7 +41,7 @@ func (p *Provider) newFosite() fosite.OAuth2Provider {
 
 func (p *Provider) fositeConfig() *fosite.Config {
 	return &fosite.Config{
-		AccessTokenLifespan: AccessTokenLifetime, RefreshTokenLifespan: RefreshAbsolute, AuthorizeCodeLifespan: CodeLifetime,
+		AccessTokenLifespan: AccessTokenLifetime, RefreshTokenLifespan: grant.AbsoluteLifetime, AuthorizeCodeLifespan: CodeLifetime,
 		IDTokenLifespan: IDTokenLifetime, VerifiableCredentialsNonceLifespan: time.Minute, GrantTypeJWTBearerMaxDuration: time.Minute,
 		IDTokenIssuer: p.issuer, AccessTokenIssuer: p.issuer, TokenURL: p.issuer + "/token",
 		HashCost: 12, TokenEntropy: 32,

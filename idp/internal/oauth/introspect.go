@@ -42,7 +42,7 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := p.Commit.Commit(ctx, unit.Unit{Writes: c.spend, Event: e}); err != nil {
-		return p.wire(replayed(err))
+		return p.wire(p.replayed(ctx, c, err))
 	}
 	return writeJSON(w, out)
 }
@@ -95,12 +95,8 @@ func (p *Provider) introspectedRefresh(ctx context.Context, c *caller, text stri
 		return introspection{}, refused(e, "inactive"), nil
 	}
 	e.Account, e.Session = g.Account, g.Session
-	ends := fam.ExpiresAt
-	if idle := fam.UsedAt.Add(RefreshIdle); idle.Before(ends) {
-		ends = idle
-	}
 	return introspection{Active: true, accessClaims: &accessClaims{
 		Issuer: p.issuer, Subject: p.subject(c.Entry, g.Account), Audience: p.issuer, ClientID: c.ID, Scope: sorted(g.Scopes),
-		Issued: leaf.At.Unix(), Expires: ends.Unix(), ACR: g.ACR, AuthTime: g.AuthTime.Unix(),
+		Issued: leaf.At.Unix(), Expires: fam.Ends().Unix(), ACR: g.ACR, AuthTime: g.AuthTime.Unix(),
 	}}, e, nil
 }

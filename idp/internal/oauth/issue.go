@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"time"
 
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/flow"
@@ -41,7 +42,7 @@ func (p *Provider) issue(w http.ResponseWriter, r *http.Request, f flow.Flow, re
 	e.Detail = map[string]string{"scope": sorted(g.Scopes), "acr": g.ACR}
 	err := p.Commit.Commit(ctx, unit.Unit{Writes: []unit.Write{
 		unit.Spend{Kind: spendFlow, Key: unit.Key(f.ID), Ref: g.ID, Until: f.ExpiresAt},
-		session.Touch{ID: g.Session, At: now},
+		session.Touch{ID: g.Session, At: seenAt(f, st.Session, now)},
 		grant.Create{Grant: g},
 	}, Event: e})
 	if err != nil {
@@ -50,6 +51,15 @@ func (p *Provider) issue(w http.ResponseWriter, r *http.Request, f flow.Flow, re
 	}
 	p.forget(ctx, f)
 	return p.answer(w, r, req.reply, url.Values{"code": {wk.issued}})
+}
+
+// seenAt is when the person was last at the browser. An app asks with prompt=none by itself, from a hidden frame, as often as
+// it likes: that is no sign of anybody.
+func seenAt(f flow.Flow, s session.Session, now time.Time) time.Time {
+	if has(f.Want.Prompts, "none") {
+		return s.LastSeen
+	}
+	return now
 }
 
 // lost answers when issue's commit did not happen: the flow was answered in another tab, or the session ended just now.

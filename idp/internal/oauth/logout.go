@@ -32,7 +32,8 @@ type leaving struct {
 	state  string
 }
 
-// logout asks the person whether to sign out. With nobody signed in there is nothing to ask.
+// logout asks the person whether to sign out. With nobody signed in there is nothing to ask; only a GET can tell that,
+// because our cookies do not come with what another site posts.
 func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 	l, err := p.readLogout(r)
 	if err != nil {
@@ -42,7 +43,10 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if s.ID == "" {
+	switch {
+	case s.ID == "" && r.Method == http.MethodPost:
+		return again(w, r, "/logout", l.values())
+	case s.ID == "":
 		return p.left(w, r, l)
 	}
 	page := ui.LogoutConfirm{Base: ui.Base{CSRF: p.Edge.CSRF(w, r, csrfLogout), Here: "/logout/confirm"}, App: l.app(), Name: a.DisplayName(), StayURL: "/account"}
@@ -101,6 +105,20 @@ func (l leaving) app() *ui.App {
 		return nil
 	}
 	return app(reply{client: l.client, redirect: l.to})
+}
+
+// values are the parameters of the same request without the ID token, which has said whose client it is and belongs into no
+// address bar.
+func (l leaving) values() url.Values {
+	v := url.Values{}
+	if l.client != nil {
+		v.Set("client_id", l.client.ID)
+	}
+	if l.to != "" {
+		v.Set("post_logout_redirect_uri", l.to)
+		v.Set("state", l.state)
+	}
+	return v
 }
 
 // readLogout validates the parameters. Nobody is ever sent to a URI that the named client did not register.

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -72,12 +73,21 @@ func pickAuthorize(all url.Values) (values url.Values, wrong string) {
 	return values, wrong
 }
 
-// readForm returns the body of a request to a protocol endpoint. Errors: invalid_request; that of a body that is too large.
+// formParams are those that mean something at the other protocol endpoints.
+var formParams = []string{
+	"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "code", "redirect_uri", "code_verifier",
+	"refresh_token", "scope", "resource", "token", "token_type_hint", "access_token",
+}
+
+// readForm returns the body of a request to a protocol endpoint. Of r's body, too, only what is known is left: everything
+// else is ignored (RFC 6749 §3.2), and fosite compares every value of a parameter that we never use with all others.
+// Errors: invalid_request; that of a body that is too large.
 func readForm(r *http.Request) (url.Values, error) {
 	form, err := web.Form(r)
 	var f *fault.Error
 	if errors.As(err, &f) {
 		return nil, &protoError{code: "invalid_request", why: f.Message, cause: err}
 	}
+	maps.DeleteFunc(form, func(name string, _ []string) bool { return !slices.Contains(formParams, name) })
 	return form, err
 }

@@ -24,13 +24,11 @@ import (
 	"ellis.example/idp/internal/web"
 )
 
-// Lifetimes.
+// Lifetimes. Those of refresh families are grant's.
 const (
 	CodeLifetime        = 60 * time.Second
 	AccessTokenLifetime = 5 * time.Minute
 	IDTokenLifetime     = 10 * time.Minute
-	RefreshIdle         = grant.IdleLifetime     // a family that is not used for so long has ended
-	RefreshAbsolute     = grant.AbsoluteLifetime // a family ends after this, however much it is used
 )
 
 // Keys signs, verifies and publishes. It is implemented by keyring.Ring.

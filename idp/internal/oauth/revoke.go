@@ -35,7 +35,7 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := p.Commit.Commit(ctx, unit.Unit{Writes: append(append([]unit.Write{}, c.spend...), writes...), Event: e}); err != nil {
-		return p.wire(replayed(err))
+		return p.wire(p.replayed(ctx, c, err))
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil

@@ -57,7 +57,9 @@ func (p *Provider) grantToken(r *http.Request, c *caller, form url.Values) (toke
 	case !c.HasGrant(g):
 		err = problem("unauthorized_client", "the client is not registered for this grant type")
 	default:
-		return run(r, c, form)
+		if err = boundedScope(form.Get("scope")); err == nil {
+			return run(r, c, form)
+		}
 	}
 	return tokenAnswer{}, p.refuseToken(r.Context(), c, audit.Event{}, err)
 }
@@ -76,7 +78,7 @@ func (p *Provider) refuseToken(ctx context.Context, c *caller, about audit.Event
 	}
 	u := unit.Unit{Writes: append(append([]unit.Write{}, c.spend...), writes...), Event: e}
 	if cerr := p.Commit.Commit(ctx, u); cerr != nil {
-		return replayed(cerr)
+		return p.replayed(ctx, c, cerr)
 	}
 	return pe
 }

@@ -86,7 +86,7 @@ func (p *Provider) notRedeemed(ctx context.Context, c *caller, wk *work, err err
 		return err
 	}
 	if s, ok := unit.ConflictIn[unit.Spend](err); ok && s.Kind == spendAssertion {
-		return errClientAuth
+		return p.replayed(ctx, c, err)
 	}
 	// The order of the writes does not tell whether the code was used or its grant was revoked (grant.Start comes first, and
 	// refuses a second family): the tombstone does.

@@ -41,7 +41,7 @@ func (p *Provider) clientCredentials(r *http.Request, c *caller, form url.Values
 	e.JTI, e.Txn, e.Seen = a.claims.JTI, txn, a.seen
 	e.Detail = map[string]string{"scope": a.claims.Scope, "grant_type": client.GrantClientCredentials}
 	if err := p.Commit.Commit(ctx, unit.Unit{Writes: c.spend, Event: e}); err != nil {
-		return tokenAnswer{}, replayed(err)
+		return tokenAnswer{}, p.replayed(ctx, c, err)
 	}
 	return tokenAnswer{AccessToken: a.text, TokenType: "Bearer", ExpiresIn: a.claims.Expires - a.claims.Issued, Scope: a.claims.Scope}, nil
 }

@@ -48,7 +48,7 @@ func (p *Provider) refresh(r *http.Request, c *caller, form url.Values) (tokenAn
 			return out, err
 		}
 		if _, used := unit.ConflictIn[unit.Spend](err); used {
-			return tokenAnswer{}, replayed(err)
+			return tokenAnswer{}, p.replayed(ctx, c, err)
 		}
 	}
 	return tokenAnswer{}, errBusy
@@ -112,7 +112,7 @@ func (p *Provider) refreshOnce(ctx context.Context, c *caller, h held) (tokenAns
 // rotate replaces the token.
 func (p *Provider) rotate(ctx context.Context, c *caller, h held, now time.Time) (tokenAnswer, error) {
 	next := ident.NewToken(ident.RefreshToken)
-	sealed, err := sealSuccessor(p.RefreshSecret, h.text, next)
+	sealed, err := grant.SealSuccessor(p.RefreshSecret, h.text, next)
 	if err != nil {
 		return tokenAnswer{}, err
 	}
@@ -125,7 +125,7 @@ func (p *Provider) rotate(ctx context.Context, c *caller, h held, now time.Time)
 // successor returns the token that replaced h's, if this is a retry: soon enough, for the same scope and resource, while the
 // successor was not used itself.
 func (p *Provider) successor(ctx context.Context, h held, now time.Time) (string, bool, error) {
-	next, err := openSuccessor(p.RefreshSecret, h.text, h.leaf.Sealed)
+	next, err := grant.OpenSuccessor(p.RefreshSecret, h.text, h.leaf.Sealed)
 	if err != nil || ident.Hash(next) != h.leaf.Child {
 		return "", false, nil
 	}

@@ -109,7 +109,7 @@ func (p *Pages) finishEnrol(w http.ResponseWriter, r *http.Request, e enrolment)
 		return p.showEnrol(w, r, e, token, http.StatusUnprocessableEntity, ui.Wrong("code", ui.ErrCodeRequired))
 	}
 	a, now := e.who.Account, p.Clock.Now()
-	t, step, err := factor.Finish(p.Seal, a.ID, token, code, now)
+	done, err := factor.Finish(p.Seal, a.ID, token, code, now)
 	if isOneOf(err, factor.ErrCodeFormat, factor.ErrCodeWrong, factor.ErrEnrolmentExpired) {
 		field := "code"
 		if errors.Is(err, factor.ErrEnrolmentExpired) {
@@ -120,8 +120,11 @@ func (p *Pages) finishEnrol(w http.ResponseWriter, r *http.Request, e enrolment)
 	if err != nil {
 		return err
 	}
-	t.UsedAt = now
-	shown, err := p.storeFactor(w, r, e.who, t, step)
+	done.TOTP.UsedAt = now
+	shown, err := p.storeFactor(w, r, e.who, done)
+	if _, again := unit.ConflictIn[unit.Spend](err); again {
+		return p.showEnrol(w, r, e, "", http.StatusUnprocessableEntity, fieldError(factor.ErrEnrolmentExpired, ""))
+	}
 	if _, used := unit.ConflictIn[factor.UseStep](err); used {
 		return p.showEnrol(w, r, e, token, http.StatusUnprocessableEntity, ui.Wrong("code", ui.ErrCodeUsed))
 	}
@@ -138,7 +141,7 @@ func (p *Pages) finishEnrol(w http.ResponseWriter, r *http.Request, e enrolment)
 }
 
 // storeFactor makes an enrolment durable. It reports whether recovery codes wait to be shown.
-func (p *Pages) storeFactor(w http.ResponseWriter, r *http.Request, who person, t factor.TOTP, step int64) (bool, error) {
+func (p *Pages) storeFactor(w http.ResponseWriter, r *http.Request, who person, done factor.Enrolled) (bool, error) {
 	ctx, now, a := r.Context(), p.Clock.Now(), who.Account
 	b, err := p.renew(r, who, byTOTP)
 	if err != nil {
@@ -148,7 +151,7 @@ func (p *Pages) storeFactor(w http.ResponseWriter, r *http.Request, who person, 
 	if err != nil {
 		return false, err
 	}
-	writes := []unit.Write{factor.UseStep{Account: a.ID, Step: step, At: now}, factor.AddTOTP{TOTP: t, First: !who.Session.Satisfies(session.AAL2)}, told}
+	writes := []unit.Write{done.Once, factor.UseStep{Account: a.ID, Step: done.Step, At: now}, factor.AddTOTP{TOTP: done.TOTP, First: !who.Session.Satisfies(session.AAL2)}, told}
 	codes, err := p.Store.RecoveryCodes(ctx, a.ID)
 	if err != nil {
 		return false, err
@@ -166,7 +169,7 @@ func (p *Pages) storeFactor(w http.ResponseWriter, r *http.Request, who person, 
 		writes = append(writes, fresh)
 	}
 	e := p.event(r, "factor.enrolled", audit.Allowed, "")
-	e.Detail = map[string]string{"factor": "totp", "id": t.ID}
+	e.Detail = map[string]string{"factor": "totp", "id": done.TOTP.ID}
 	err = p.commitSession(w, r, a, b, true, e, writes...)
 	p.Wake()
 	return shown, err

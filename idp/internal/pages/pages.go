@@ -78,9 +78,12 @@ func New(d Deps) *Pages { return &Pages{d} }
 func (p *Pages) Mount(r *mux.Router) {
 	both := func(path string, get, post web.Handler) {
 		r.Handle(path, p.Edge.Page(get)).Methods(http.MethodGet, http.MethodHead)
+		allow := "GET, HEAD, OPTIONS"
 		if post != nil {
 			r.Handle(path, p.Edge.Page(post)).Methods(http.MethodPost)
+			allow += ", POST"
 		}
+		r.Handle(path, p.Edge.OnlyMethods(allow))
 	}
 	both("/signup", p.signupStart, p.signupMail)
 	both("/signup/check", p.signupCheck, nil)
@@ -98,11 +101,12 @@ func (p *Pages) Mount(r *mux.Router) {
 	both("/signout", p.signoutForm, p.signout)
 	both("/signed-out", p.signedOut, nil)
 	r.Handle("/language", p.Edge.Page(p.language)).Methods(http.MethodPost)
+	r.Handle("/language", p.Edge.OnlyMethods("OPTIONS, POST"))
 	both("/help", p.static(func(b ui.Base) ui.Page { return ui.Help{Base: b} }), nil)
 	both("/privacy", p.static(func(b ui.Base) ui.Page { return ui.Privacy{Base: b} }), nil)
 	both("/not-government", p.static(func(b ui.Base) ui.Page { return ui.NotGovernment{Base: b} }), nil)
 	both("/", func(w http.ResponseWriter, _ *http.Request) error { return see(w, "/account") }, nil)
-	r.PathPrefix("/assets/").Handler(ui.Assets()).Methods(http.MethodGet, http.MethodHead)
+	r.PathPrefix("/assets/").Handler(ui.Assets())
 }
 
 func (p *Pages) mountAccount(both func(string, web.Handler, web.Handler)) {

@@ -132,9 +132,6 @@ func (p *Pages) checkPassword(r *http.Request, identifier, pw string) (a account
 	if err != nil {
 		return a, nil, kept, err
 	}
-	if len(pw) > factor.MaxPassword {
-		return a, nil, kept, errWrong
-	}
 	if kept, err = p.keep(r.Context(), a.ID); err != nil {
 		return a, nil, kept, err
 	}
@@ -157,8 +154,11 @@ func (p *Pages) keep(ctx context.Context, accountID string) (factor.SetPassword,
 	return factor.SetPassword{Account: accountID, Old: record, Record: record, At: at}, err
 }
 
-// guessPassword reserves a guess, verifies, and records a failure.
+// guessPassword reserves a guess, verifies, and records a failure. What is too long for any password is no guess.
 func (p *Pages) guessPassword(r *http.Request, a account.Account, record, counted, pw string) (g *throttle.Guess, stale bool, err error) {
+	if len(pw) > factor.MaxPassword {
+		return nil, false, errWrong
+	}
 	ctx, info := r.Context(), web.Info(r.Context())
 	known, err := p.knownDevice(r, a.ID)
 	if err != nil {

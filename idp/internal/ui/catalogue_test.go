@@ -145,7 +145,7 @@ func listedKeys() map[string]bool {
 	}
 	add("activity.", ui.ActivityTypes(), "")
 	add("fault.", ui.FaultCodes(), ".title", ".text")
-	add("status.", []string{"400", "403", "404", "405", "409", "410", "413", "421", "500"}, ".title", ".text")
+	add("status.", []string{"400", "403", "404", "405", "409", "410", "413", "415", "421", "500"}, ".title", ".text")
 	add("strength.", []string{"1", "2", "3", "4", "5"}, "")
 	add("month.", []string{"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"}, "")
 	add("scope.", []string{"openid", "profile", "email", "offline_access"}, "")

@@ -6,7 +6,7 @@ import "time"
 // words for it ("fault.<code>.title", ".text"), else those of the status are shown. Nothing unknown is ever printed.
 type ErrorPage struct {
 	Base
-	Status  int    // HTTP status: 400, 403, 404, 405, 409, 410, 413, 421, 500 …
+	Status  int    // HTTP status: 400, 403, 404, 405, 409, 410, 413, 415, 421, 500 …
 	Code    string // public fault code; may be empty
 	Support string // request id that finds the log line
 	// Developer is plain English for whoever registered the app, e.g. why a redirect URI was refused. Shown folded.

@@ -133,18 +133,30 @@ func (e *Edge) ShowError(w http.ResponseWriter, r *http.Request, err error) {
 	e.cfg.ErrorPage(w, r, f)
 }
 
-// NotFound and MethodNotAllowed answer for a router.
+// NotFound answers 404.
 func (e *Edge) NotFound() http.Handler {
 	return e.page(func(http.ResponseWriter, *http.Request) error {
 		return fault.New(fault.NotFound, "page_not_found", "there is no such page")
 	}, false)
 }
 
-// MethodNotAllowed answers 405.
+// MethodNotAllowed answers 405. The caller says in Allow what there is (RFC 9110 §15.5.6).
 func (e *Edge) MethodNotAllowed() http.Handler {
+	return e.page(func(_ http.ResponseWriter, r *http.Request) error {
+		return fault.New(fault.NotAllowed, "method", "this address does not take the method "+knownMethod(r.Method))
+	}, false)
+}
+
+// OnlyMethods answers 405, or what there is to who asks for that with OPTIONS, where a route's methods were not used.
+func (e *Edge) OnlyMethods(allow string) http.Handler {
+	refuse := e.MethodNotAllowed()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header()["Cache-Control"] = noStore // 405 is cacheable by itself (RFC 9110 §15.1)
-		http.Error(w, "this address does not take the method "+knownMethod(r.Method), http.StatusMethodNotAllowed)
+		w.Header().Set("Allow", allow)
+		if r.Method == http.MethodOptions {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		refuse.ServeHTTP(w, r)
 	})
 }
 
@@ -188,6 +200,7 @@ var statuses = map[fault.Kind]int{
 	fault.Internal: http.StatusInternalServerError, fault.Invalid: http.StatusBadRequest, fault.Unauthenticated: http.StatusUnauthorized,
 	fault.Forbidden: http.StatusForbidden, fault.NotFound: http.StatusNotFound, fault.Conflict: http.StatusConflict, fault.Gone: http.StatusGone,
 	fault.TooMany: http.StatusTooManyRequests, fault.TooLarge: http.StatusRequestEntityTooLarge, fault.Unavailable: http.StatusServiceUnavailable,
+	fault.NotAllowed: http.StatusMethodNotAllowed, fault.MediaType: http.StatusUnsupportedMediaType,
 }
 
 func statusOf(k fault.Kind) int { return statuses[k] }

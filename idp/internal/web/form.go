@@ -11,7 +11,7 @@ import (
 
 // Faults of forms.
 var (
-	ErrFormType  = fault.New(fault.Invalid, "form_type", "send the form as application/x-www-form-urlencoded")
+	ErrFormType  = fault.New(fault.MediaType, "form_type", "send the form as application/x-www-form-urlencoded, not compressed")
 	ErrFormTwice = fault.New(fault.Invalid, "form_field_twice", "each field may be sent once")
 	ErrFormText  = fault.New(fault.Invalid, "form_text", "the form is not valid text")
 )
@@ -20,7 +20,7 @@ var (
 // ErrFormText, and that of a body that is too large.
 func Form(r *http.Request) (url.Values, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/x-www-form-urlencoded" {
+	if err != nil || kind != "application/x-www-form-urlencoded" || r.Header.Get("Content-Encoding") != "" {
 		return nil, ErrFormType
 	}
 	if err := r.ParseForm(); err != nil {

@@ -1,4 +1,4 @@
-package oauth
+package grant
 
 import (
 	"crypto/aes"
@@ -9,9 +9,9 @@ import (
 	"errors"
 )
 
-// sealSuccessor seals the text of a refresh token's successor under a key that only the holder of the old token's text and
+// SealSuccessor seals the text of a refresh token's successor under a key that only the holder of the old token's text and
 // this provider together can make: what the store keeps opens nothing.
-func sealSuccessor(secret []byte, old, next string) ([]byte, error) {
+func SealSuccessor(secret []byte, old, next string) ([]byte, error) {
 	aead, err := successorKey(secret, old)
 	if err != nil {
 		return nil, err
@@ -21,14 +21,14 @@ func sealSuccessor(secret []byte, old, next string) ([]byte, error) {
 	return aead.Seal(nonce, nonce, []byte(next), nil), nil
 }
 
-// openSuccessor reverses sealSuccessor.
-func openSuccessor(secret []byte, old string, sealed []byte) (string, error) {
+// OpenSuccessor reverses SealSuccessor.
+func OpenSuccessor(secret []byte, old string, sealed []byte) (string, error) {
 	aead, err := successorKey(secret, old)
 	if err != nil {
 		return "", err
 	}
 	if len(sealed) < aead.NonceSize() {
-		return "", errors.New("oauth: no successor is sealed")
+		return "", errors.New("grant: no successor is sealed")
 	}
 	b, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], nil)
 	return string(b), err

@@ -1,9 +1,10 @@
-package oauth
+package grant_test
 
 import (
 	"bytes"
 	"testing"
 
+	"ellis.example/idp/internal/grant"
 	"ellis.example/idp/internal/ident"
 )
 
@@ -11,14 +12,14 @@ func TestSuccessor_OpensOnlyUnderThePresentedTokenAndOurSecret(t *testing.T) {
 	t.Parallel()
 	secret, foreign := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	old, next := ident.NewToken(ident.RefreshToken), ident.NewToken(ident.RefreshToken)
-	sealed, err := sealSuccessor(secret, old, next)
+	sealed, err := grant.SealSuccessor(secret, old, next)
 	if err != nil || bytes.Contains(sealed, []byte(next[4:])) {
 		t.Fatalf("%q, %v", sealed, err)
 	}
-	if got, err := openSuccessor(secret, old, sealed); err != nil || got != next {
+	if got, err := grant.OpenSuccessor(secret, old, sealed); err != nil || got != next {
 		t.Fatalf("got %q, %v", got, err)
 	}
-	if again, _ := sealSuccessor(secret, old, next); bytes.Equal(again, sealed) {
+	if again, _ := grant.SealSuccessor(secret, old, next); bytes.Equal(again, sealed) {
 		t.Error("sealed twice, it looks the same")
 	}
 	altered := bytes.Clone(sealed)
@@ -31,7 +32,7 @@ func TestSuccessor_OpensOnlyUnderThePresentedTokenAndOurSecret(t *testing.T) {
 		"another token": {secret, next, sealed}, "another secret": {foreign, old, sealed}, "altered": {secret, old, altered},
 		"short": {secret, old, sealed[:5]}, "empty": {secret, old, nil},
 	} {
-		if got, err := openSuccessor(c.secret, c.presented, c.sealed); err == nil || got != "" {
+		if got, err := grant.OpenSuccessor(c.secret, c.presented, c.sealed); err == nil || got != "" {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"ellis.example/idp/internal/ident"
+)
+
+// crowd is a list of distinct words of about 60 KB.
+func crowd() string {
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	var b strings.Builder
+	for _, x := range letters {
+		for _, y := range letters {
+			for _, z := range letters {
+				if b.Len() > 60_000 {
+					return b.String()
+				}
+				b.WriteString(string([]rune{x, y, z, ' '}))
+			}
+		}
+	}
+	return b.String()
+}
+
+// fastest is the shortest of some answers to a token request, and its last answer.
+func (w *world) fastest(client string, v url.Values) (least time.Duration, a answer) {
+	w.Helper()
+	least = time.Hour
+	for range 5 {
+		began := time.Now()
+		a = w.as(client, "/token", v)
+		least = min(least, time.Since(began))
+	}
+	return least, a
+}
+
+func TestAttack_I02_ACrowdOfWordsCostsNoMoreThanOneLongWord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	many, one := crowd(), strings.Repeat("a", 60_000)
+	for _, c := range []struct {
+		name, client, parameter string
+		form                    url.Values
+	}{
+		{"refresh, anonymous", "spa", "scope", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {ident.NewToken(ident.RefreshToken)}}},
+		{"code, anonymous", "spa", "scope", redemption("spa", ident.NewToken(ident.AuthorizationCode))},
+		{"code, anonymous", "spa", "audience", redemption("spa", ident.NewToken(ident.AuthorizationCode))},
+		{"client credentials", "machine", "scope", url.Values{"grant_type": {"client_credentials"}}},
+		{"client credentials", "machine", "audience", url.Values{"grant_type": {"client_credentials"}, "scope": {"cases.read"}}},
+	} {
+		c.form.Set(c.parameter, one)
+		plain, _ := w.fastest(c.client, c.form)
+		c.form.Set(c.parameter, many)
+		took, a := w.fastest(c.client, c.form)
+		if took > 5*plain+40*time.Millisecond {
+			t.Errorf("%s, %s: %v for many words, %v for one", c.name, c.parameter, took, plain)
+		}
+		if c.parameter == "scope" {
+			w.wants(c.name, a, http.StatusBadRequest, "invalid_scope")
+		}
+	}
+}
+
+func TestAttack_I02_ScopesAreBoundedInNumberAndLength(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	refresh := w.tokens(ana, "web").str("refresh_token")
+	fifty := strings.Join(strings.Fields(crowd())[:50], " ")
+	for name, scope := range map[string]string{
+		"51 scopes": fifty + " last", "too long": "cases.read " + strings.Repeat("x", 2048-len("cases.read ")+1),
+		"too long, all the same": strings.Repeat("openid ", 300),
+	} {
+		w.wants(name+", refresh", w.refresh("web", refresh, "scope", scope), http.StatusBadRequest, "invalid_scope")
+		w.wants(name+", machine", w.machine("machine", "scope", scope), http.StatusBadRequest, "invalid_scope")
+		w.wants(name+", code", w.redeem("web", w.newCode(ana, "web"), "scope", scope), http.StatusBadRequest, "invalid_scope")
+	}
+	b := w.withConsent(ana)
+	b.refusal("51 scopes", request("web", "scope", "openid "+fifty), "invalid_scope")
+	b.refusal("too long", request("web", "scope", "openid "+strings.Repeat("x", 2048)), "invalid_request")
+	if a := w.refresh("web", refresh, "scope", strings.Repeat("openid ", 200)); a.status != http.StatusOK || a.str("scope") != "openid" {
+		t.Error("one scope said again and again:", a.status, a.body)
+	}
+}
