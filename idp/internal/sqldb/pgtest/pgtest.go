@@ -1,3 +1,4 @@
+package pgtest
 
 import (
 	"bytes"
@@ -108,7 +109,7 @@ func Start(settings ...string) (*Server, error) {
 }
 
 func (s *Server) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(s.bin, name), args...) //nolint:gosec // programs of this machine
+	cmd := exec.Command(filepath.Join(s.bin, name), args...)
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred}
 	return cmd
@@ -136,7 +137,7 @@ func (s *Server) Run() error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // it was asked one thing
+	defer db.Close()
 	for end := time.Now().Add(patience); ; {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		err = db.PingContext(ctx)
