@@ -114,7 +114,7 @@ func TestCLI_ExitStatuses(t *testing.T) {
 func TestCLI_OlderAndNewerSchemasAreRefused(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
-	if _, errs, status := c.run(append([]string{"keys", "list"}, c.common...)...); status != exitFailed || !strings.Contains(errs, "idp migrate up") {
+	if _, errs, status := c.run(append([]string{"keys", "list"}, c.common...)...); status != exitFailed || !strings.Contains(errs, "migrate up") {
 		t.Errorf("older: %d %s", status, errs)
 	}
 	c.ok(nil, "migrate", "up")

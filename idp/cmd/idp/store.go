@@ -10,6 +10,7 @@ import (
 	"ellis.example/idp/internal/admin"
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/keyring"
+	"ellis.example/idp/internal/sqldb"
 	"ellis.example/idp/internal/store/sqlstore"
 )
 
@@ -76,7 +77,7 @@ func newMigrate() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return say(cmd, map[string]any{"applied": append([]sqlstore.Migration{}, done...)}, migrationLines(done, "nothing to do")...)
+				return say(cmd, map[string]any{"applied": append([]sqldb.Migration{}, done...)}, migrationLines(done, "nothing to do")...)
 			})
 		},
 	}, &cobra.Command{
@@ -100,7 +101,7 @@ func newMigrate() *cobra.Command {
 	return cmd
 }
 
-func migrationLines(list []sqlstore.Migration, none string) (out []string) {
+func migrationLines(list []sqldb.Migration, none string) (out []string) {
 	for _, m := range list {
 		state := "pending"
 		if m.Applied {

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"ellis.example/idp/internal/api"
+	"ellis.example/idp/internal/sqldb"
+	"ellis.example/idp/internal/unit"
 )
 
 var (
@@ -13,37 +15,37 @@ var (
 
 func apiWrites() []applier { return []applier{on(applyAPICreate), on(applyAPIUpdate)} }
 
-func applyAPICreate(t *tx, w api.Create) error {
-	if err := t.mustOne(w, "id or audience taken", `INSERT INTO apis (id, audience, metadata, version) VALUES (?,?,?,1)`, w.API.ID, w.API.Audience, text(w.API)); err != nil {
+func applyAPICreate(t *sqldb.Tx, w api.Create) error {
+	if err := t.MustOne(w, "id or audience taken", `INSERT INTO apis (id, audience, metadata, version) VALUES (?,?,?,1)`, w.API.ID, w.API.Audience, text(w.API)); err != nil {
 		return err
 	}
-	return t.ownScopes(w, w.API)
+	return ownScopes(t, w, w.API)
 }
 
-func applyAPIUpdate(t *tx, w api.Update) error {
-	if err := t.mustOne(w, "version moved on, or audience taken", `UPDATE apis SET audience = ?, metadata = ?, version = version + 1 WHERE id = ? AND version = ?`,
+func applyAPIUpdate(t *sqldb.Tx, w api.Update) error {
+	if err := t.MustOne(w, "version moved on, or audience taken", `UPDATE apis SET audience = ?, metadata = ?, version = version + 1 WHERE id = ? AND version = ?`,
 		w.API.Audience, text(w.API), w.API.ID, w.API.Version); err != nil {
 		return err
 	}
-	return t.ownScopes(w, w.API)
+	return ownScopes(t, w, w.API)
 }
 
 // ownScopes replaces what scopes an API owns.
-func (t *tx) ownScopes(w interface{ UnitWrite() }, a api.API) error {
-	if _, err := t.exec(`DELETE FROM api_scopes WHERE api = ?`, a.ID); err != nil {
+func ownScopes(t *sqldb.Tx, w unit.Write, a api.API) error {
+	if _, err := t.Exec(`DELETE FROM api_scopes WHERE api = ?`, a.ID); err != nil {
 		return err
 	}
 	for _, sc := range a.Scopes {
-		if err := t.mustOne(w, "scope belongs to another API", `INSERT INTO api_scopes (name, api) VALUES (?,?)`, sc.Name, a.ID); err != nil {
+		if err := t.MustOne(w, "scope belongs to another API", `INSERT INTO api_scopes (name, api) VALUES (?,?)`, sc.Name, a.ID); err != nil {
 			return err
 		}
 	}
-	return t.moved("apis")
+	return moved(t, "apis")
 }
 
 // APIs implements api.Reader and api.Source.
 func (s *Store) APIs(ctx context.Context) (out []api.API, err error) {
-	err = s.rows(ctx, func(scan func(...any) error) error {
+	err = s.db.Rows(ctx, func(scan func(...any) error) error {
 		var a api.API
 		var id, audience, metadata string
 		var version int64

@@ -6,13 +6,14 @@ import (
 
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/chain"
+	"ellis.example/idp/internal/sqldb"
 )
 
 var _ audit.Log = (*Store)(nil)
 
 // Heads implements audit.Log.
 func (s *Store) Heads(ctx context.Context) (out []chain.Head, err error) {
-	err = s.rows(ctx, func(scan func(...any) error) error {
+	err = s.db.Rows(ctx, func(scan func(...any) error) error {
 		var h chain.Head
 		var hash []byte
 		err := scan(&h.Writer, &h.Seq, &hash)
@@ -28,12 +29,12 @@ const walkRows = 4096
 // Walk implements audit.Log. It reads in pieces, so that a long walk holds nothing up.
 func (s *Store) Walk(ctx context.Context, writer string, after int64, f func(chain.Record) error) error {
 	var id int64
-	if err := s.row(ctx, `SELECT id FROM audit_writers WHERE name = ?`, writer).Scan(&id); err != nil {
-		return or(err, nil)
+	if err := s.db.Row(ctx, `SELECT id FROM audit_writers WHERE name = ?`, writer).Scan(&id); err != nil {
+		return sqldb.Or(err, nil)
 	}
 	for {
 		n := 0
-		err := s.rows(ctx, func(scan func(...any) error) error {
+		err := s.db.Rows(ctx, func(scan func(...any) error) error {
 			r := chain.Record{Writer: writer}
 			var hash []byte
 			if err := scan(&r.Seq, &r.Body, &hash); err != nil {
@@ -52,7 +53,7 @@ func (s *Store) Walk(ctx context.Context, writer string, after int64, f func(cha
 const eventColumns = `SELECT w.name, e.seq, e.body FROM audit_refs r JOIN audit_events e ON e.writer = r.writer AND e.seq = r.seq JOIN audit_writers w ON w.id = r.writer`
 
 func (s *Store) events(ctx context.Context, query string, args ...any) (out []audit.Stored, err error) {
-	err = s.rows(ctx, func(scan func(...any) error) error {
+	err = s.db.Rows(ctx, func(scan func(...any) error) error {
 		var writer string
 		var seq int64
 		var body []byte

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/sqldb"
 )
 
 const indexRows = 256
@@ -13,7 +14,7 @@ const indexRows = 256
 func (s *Store) IndexAudit(ctx context.Context) error {
 	for {
 		done := 0
-		err := s.maintain(ctx, func(t *tx) (err error) {
+		err := s.db.Maintain(ctx, func(t *sqldb.Tx) (err error) {
 			done, err = indexSome(t)
 			return err
 		})
@@ -24,11 +25,11 @@ func (s *Store) IndexAudit(ctx context.Context) error {
 }
 
 // indexSome indexes the next events of one writer that is behind, and returns how many.
-func indexSome(t *tx) (int, error) {
+func indexSome(t *sqldb.Tx) (int, error) {
 	var writer, from int64
-	err := t.row(`SELECT id, indexed FROM audit_writers WHERE indexed < head_seq LIMIT 1`).Scan(&writer, &from)
+	err := t.Row(`SELECT id, indexed FROM audit_writers WHERE indexed < head_seq LIMIT 1`).Scan(&writer, &from)
 	if err != nil {
-		return 0, or(err, nil)
+		return 0, sqldb.Or(err, nil)
 	}
 	events, err := nextEvents(t, writer, from)
 	if err != nil {
@@ -37,45 +38,36 @@ func indexSome(t *tx) (int, error) {
 	last := from
 	for _, e := range events {
 		for _, ref := range e.Refs() {
-			if _, err := t.exec(`INSERT INTO audit_refs (ref, at, writer, seq) VALUES (?,?,?,?) ON CONFLICT DO NOTHING`, ref, micros(e.At), writer, e.Seq); err != nil {
+			if _, err := t.Exec(`INSERT INTO audit_refs (ref, at, writer, seq) VALUES (?,?,?,?) ON CONFLICT DO NOTHING`, ref, micros(e.At), writer, e.Seq); err != nil {
 				return 0, err
 			}
 		}
 		last = e.Seq
 	}
 	if last == from { // a hole in the record: verification names it, the index steps over it
-		err = t.row(`SELECT coalesce(min(seq), ?) FROM audit_events WHERE writer = ? AND seq > ?`, from+indexRows, writer, from).Scan(&last)
+		err = t.Row(`SELECT coalesce(min(seq), ?) FROM audit_events WHERE writer = ? AND seq > ?`, from+indexRows, writer, from).Scan(&last)
 		if err != nil {
 			return 0, err
 		}
 		last = max(last-1, from+1)
 	}
-	_, err = t.exec(`UPDATE audit_writers SET indexed = ? WHERE id = ?`, last, writer)
+	_, err = t.Exec(`UPDATE audit_writers SET indexed = ? WHERE id = ? AND indexed < ?`, last, writer, last)
 	return max(len(events), 1), err
 }
 
-func nextEvents(t *tx, writer, from int64) ([]audit.Stored, error) {
-	st, err := t.stmt(`SELECT seq, body FROM audit_events WHERE writer = ? AND seq > ? ORDER BY seq LIMIT ?`)
-	if err != nil {
-		return nil, err
-	}
-	rs, err := st.Query(writer, from, indexRows)
-	if err != nil {
-		return nil, err
-	}
-	defer rs.Close() //nolint:errcheck // rs.Err tells what went wrong
-	var out []audit.Stored
-	for rs.Next() {
+func nextEvents(t *sqldb.Tx, writer, from int64) (out []audit.Stored, err error) {
+	err = t.Rows(func(scan func(...any) error) error {
 		var seq int64
 		var body []byte
-		if err := rs.Scan(&seq, &body); err != nil {
-			return nil, err
+		if err := scan(&seq, &body); err != nil {
+			return err
 		}
 		e, err := audit.Decode("", seq, body)
 		if err != nil {
 			e = audit.Stored{Seq: seq} // an edited body: verification names it, here it has no identifiers
 		}
 		out = append(out, e)
-	}
-	return out, rs.Err()
+		return nil
+	}, `SELECT seq, body FROM audit_events WHERE writer = ? AND seq > ? ORDER BY seq LIMIT ?`, writer, from, indexRows)
+	return out, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"ellis.example/idp/internal/client"
+	"ellis.example/idp/internal/sqldb"
 )
 
 var (
@@ -15,50 +16,50 @@ func clientWrites() []applier {
 	return []applier{on(applyClientCreate), on(applyClientUpdate), on(applyClientSecret), on(applyClientDelete)}
 }
 
-func applyClientCreate(t *tx, w client.Create) error {
+func applyClientCreate(t *sqldb.Tx, w client.Create) error {
 	c := w.Client
-	if err := t.mustOne(w, "client exists", `INSERT INTO clients (id, metadata, secret_hash, created_at, updated_at, version) VALUES (?,?,?,?,?,1)`,
+	if err := t.MustOne(w, "client exists", `INSERT INTO clients (id, metadata, secret_hash, created_at, updated_at, version) VALUES (?,?,?,?,?,1)`,
 		c.ID, text(c), c.SecretHash[:], micros(c.CreatedAt), micros(c.CreatedAt)); err != nil {
 		return err
 	}
-	return t.moved("clients")
+	return moved(t, "clients")
 }
 
-func applyClientUpdate(t *tx, w client.Update) error {
+func applyClientUpdate(t *sqldb.Tx, w client.Update) error {
 	c := w.Client
-	if err := t.mustOne(w, "version moved on", `UPDATE clients SET metadata = ?, updated_at = ?, version = version + 1 WHERE id = ? AND version = ?`,
+	if err := t.MustOne(w, "version moved on", `UPDATE clients SET metadata = ?, updated_at = ?, version = version + 1 WHERE id = ? AND version = ?`,
 		text(c), micros(c.UpdatedAt), c.ID, c.Version); err != nil {
 		return err
 	}
-	return t.moved("clients")
+	return moved(t, "clients")
 }
 
-func applyClientSecret(t *tx, w client.RotateSecret) error {
-	if err := t.mustOne(w, "version moved on", `UPDATE clients SET secret_hash = ?, updated_at = ?, version = version + 1 WHERE id = ? AND version = ?`,
+func applyClientSecret(t *sqldb.Tx, w client.RotateSecret) error {
+	if err := t.MustOne(w, "version moved on", `UPDATE clients SET secret_hash = ?, updated_at = ?, version = version + 1 WHERE id = ? AND version = ?`,
 		w.Hash[:], micros(w.At), w.ID, w.Version); err != nil {
 		return err
 	}
-	return t.moved("clients")
+	return moved(t, "clients")
 }
 
-func applyClientDelete(t *tx, w client.Delete) error {
-	if err := t.mustOne(w, "version moved on", `DELETE FROM clients WHERE id = ? AND version = ?`, w.ID, w.Version); err != nil {
+func applyClientDelete(t *sqldb.Tx, w client.Delete) error {
+	if err := t.MustOne(w, "version moved on", `DELETE FROM clients WHERE id = ? AND version = ?`, w.ID, w.Version); err != nil {
 		return err
 	}
-	return t.moved("clients")
+	return moved(t, "clients")
 }
 
 const clientColumns = `SELECT id, metadata, secret_hash, created_at, updated_at, version FROM clients`
 
 // Client implements client.Reader.
 func (s *Store) Client(ctx context.Context, id string) (client.Client, error) {
-	c, err := scanClient(s.row(ctx, clientColumns+` WHERE id = ?`, id).Scan)
-	return c, or(err, client.ErrNotFound)
+	c, err := scanClient(s.db.Row(ctx, clientColumns+` WHERE id = ?`, id).Scan)
+	return c, sqldb.Or(err, client.ErrNotFound)
 }
 
 // Clients implements client.Reader and client.Source.
 func (s *Store) Clients(ctx context.Context) (out []client.Client, err error) {
-	err = s.rows(ctx, func(scan func(...any) error) error {
+	err = s.db.Rows(ctx, func(scan func(...any) error) error {
 		c, err := scanClient(scan)
 		out = append(out, c)
 		return err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ellis.example/idp/internal/grant"
+	"ellis.example/idp/internal/sqldb"
 )
 
 const grantColumns = `g.id, g.account, g.client, g.session, g.scopes, g.api, g.txn, g.auth_time, g.acr, g.amr, g.nonce, g.at, g.revoked_at`
@@ -31,8 +32,8 @@ func (r *grantRow) grant() (grant.Grant, error) {
 // Grant implements grant.Reader.
 func (s *Store) Grant(ctx context.Context, id string) (grant.Grant, error) {
 	var r grantRow
-	if err := s.row(ctx, `SELECT `+grantColumns+` FROM grants g WHERE g.id = ?`, id).Scan(r.dest()...); err != nil {
-		return grant.Grant{}, or(err, grant.ErrNotFound)
+	if err := s.db.Row(ctx, `SELECT `+grantColumns+` FROM grants g WHERE g.id = ?`, id).Scan(r.dest()...); err != nil {
+		return grant.Grant{}, sqldb.Or(err, grant.ErrNotFound)
 	}
 	return r.grant()
 }
@@ -43,13 +44,13 @@ func (s *Store) RefreshByHash(ctx context.Context, h [32]byte) (grant.Refresh, g
 	var gr grantRow
 	var child []byte
 	var at, used, created, fused, expires, revoked int64
-	err := s.row(ctx, `SELECT r.family, r.at, r.used_at, r.child, r.sealed, r.scope, r.resource,
+	err := s.db.Row(ctx, `SELECT r.family, r.at, r.used_at, r.child, r.sealed, r.scope, r.resource,
 		f.id, f.grant_id, f.client, f.created_at, f.used_at, f.expires_at, f.revoked_at, `+grantColumns+`
 		FROM refresh_tokens r JOIN families f ON f.id = r.family JOIN grants g ON g.id = f.grant_id WHERE r.hash = ?`, h[:]).
 		Scan(append([]any{&r.Family, &at, &used, &child, &r.Sealed, &r.Scope, &r.Resource,
 			&f.ID, &f.Grant, &f.Client, &created, &fused, &expires, &revoked}, gr.dest()...)...)
 	if err != nil {
-		return grant.Refresh{}, grant.Family{}, grant.Grant{}, or(err, grant.ErrNotFound)
+		return grant.Refresh{}, grant.Family{}, grant.Grant{}, sqldb.Or(err, grant.ErrNotFound)
 	}
 	g, err := gr.grant()
 	r.At, r.UsedAt, r.Child = timeOf(at), timeOf(used), hash32(child)
@@ -62,11 +63,11 @@ func (s *Store) AccessToken(ctx context.Context, jti string) (grant.AccessToken,
 	a := grant.AccessToken{JTI: jti}
 	var gr grantRow
 	var at, expires, family, own int64
-	err := s.row(ctx, `SELECT a.grant_id, a.family, a.api, a.scope, a.at, a.expires_at, coalesce(f.revoked_at, 0), coalesce(t.at, 0), `+grantColumns+`
+	err := s.db.Row(ctx, `SELECT a.grant_id, a.family, a.api, a.scope, a.at, a.expires_at, coalesce(f.revoked_at, 0), coalesce(t.at, 0), `+grantColumns+`
 		FROM access_tokens a JOIN grants g ON g.id = a.grant_id LEFT JOIN families f ON f.id = a.family LEFT JOIN revoked_tokens t ON t.jti = a.jti WHERE a.jti = ?`, jti).
 		Scan(append([]any{&a.Grant, &a.Family, &a.API, &a.Scope, &at, &expires, &family, &own}, gr.dest()...)...)
 	if err != nil {
-		if err = or(err, nil); err != nil {
+		if err = sqldb.Or(err, nil); err != nil {
 			return grant.AccessToken{}, grant.Grant{}, err
 		}
 		return s.tombstone(ctx, jti)
@@ -79,8 +80,8 @@ func (s *Store) AccessToken(ctx context.Context, jti string) (grant.AccessToken,
 // tombstone returns what is known of a token that was revoked without a row of its own.
 func (s *Store) tombstone(ctx context.Context, jti string) (grant.AccessToken, grant.Grant, error) {
 	var at, until int64
-	if err := s.row(ctx, `SELECT at, until FROM revoked_tokens WHERE jti = ?`, jti).Scan(&at, &until); err != nil {
-		return grant.AccessToken{}, grant.Grant{}, or(err, grant.ErrNotFound)
+	if err := s.db.Row(ctx, `SELECT at, until FROM revoked_tokens WHERE jti = ?`, jti).Scan(&at, &until); err != nil {
+		return grant.AccessToken{}, grant.Grant{}, sqldb.Or(err, grant.ErrNotFound)
 	}
 	return grant.AccessToken{JTI: jti, ExpiresAt: timeOf(until), Revoked: timeOf(at)}, grant.Grant{}, nil
 }
@@ -108,7 +109,7 @@ func (s *Store) ConsentsOf(ctx context.Context, account string) ([]grant.Consent
 }
 
 func (s *Store) consents(ctx context.Context, query string, args ...any) (out []grant.Consent, err error) {
-	err = s.rows(ctx, func(scan func(...any) error) error {
+	err = s.db.Rows(ctx, func(scan func(...any) error) error {
 		var c grant.Consent
 		var at int64
 		err := scan(&c.Account, &c.Client, &c.Scope, &at)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"ellis.example/idp/internal/keyring"
+	"ellis.example/idp/internal/sqldb"
 )
 
 var _ keyring.Reader = (*Store)(nil)
@@ -13,53 +14,53 @@ func keyringWrites() []applier {
 }
 
 // moved says that something of a kind has changed.
-func (t *tx) moved(kind string) error {
-	_, err := t.exec(`UPDATE versions SET n = n + 1 WHERE kind = ?`, kind)
+func moved(t *sqldb.Tx, kind string) error {
+	_, err := t.Exec(`UPDATE versions SET n = n + 1 WHERE kind = ?`, kind)
 	return err
 }
 
 // version returns the number of a kind.
 func (s *Store) version(ctx context.Context, kind string) (n int64, err error) {
-	err = s.row(ctx, `SELECT n FROM versions WHERE kind = ?`, kind).Scan(&n)
+	err = s.db.Row(ctx, `SELECT n FROM versions WHERE kind = ?`, kind).Scan(&n)
 	return n, err
 }
 
-func applyKeyAdd(t *tx, w keyring.Add) error {
+func applyKeyAdd(t *sqldb.Tx, w keyring.Add) error {
 	k := w.Key
-	if err := t.mustOne(w, "key exists, or another holds its place", `INSERT INTO signing_keys (id, alg, state, public, sealed, created_at, active_at) VALUES (?,?,?,?,?,?,?)`,
+	if err := t.MustOne(w, "key exists, or another holds its place", `INSERT INTO signing_keys (id, alg, state, public, sealed, created_at, active_at) VALUES (?,?,?,?,?,?,?)`,
 		k.ID, k.Alg, string(k.State), string(k.Public), k.Sealed, micros(k.CreatedAt), micros(k.ActiveAt)); err != nil {
 		return err
 	}
-	return t.moved("keys")
+	return moved(t, "keys")
 }
 
-func applyKeyMove(t *tx, w keyring.Move) error {
+func applyKeyMove(t *sqldb.Tx, w keyring.Move) error {
 	const why = "key is in another state, or another holds its place"
 	var err error
 	to, from, at := string(w.To), string(w.From), micros(w.At)
 	switch w.To {
 	case keyring.Active:
-		err = t.mustOne(w, why, `UPDATE signing_keys SET state = ?, active_at = ? WHERE id = ? AND state = ?`, to, at, w.ID, from)
+		err = t.MustOne(w, why, `UPDATE signing_keys SET state = ?, active_at = ? WHERE id = ? AND state = ?`, to, at, w.ID, from)
 	case keyring.Retired:
-		err = t.mustOne(w, why, `UPDATE signing_keys SET state = ?, sealed = ? WHERE id = ? AND state = ?`, to, []byte{}, w.ID, from)
+		err = t.MustOne(w, why, `UPDATE signing_keys SET state = ?, sealed = ? WHERE id = ? AND state = ?`, to, []byte{}, w.ID, from)
 	case keyring.Discarded:
-		err = t.mustOne(w, why, `UPDATE signing_keys SET state = ?, sealed = ?, ended_at = CASE WHEN ended_at = 0 THEN ? ELSE ended_at END WHERE id = ? AND state = ?`, to, []byte{}, at, w.ID, from)
+		err = t.MustOne(w, why, `UPDATE signing_keys SET state = ?, sealed = ?, ended_at = CASE WHEN ended_at = 0 THEN ? ELSE ended_at END WHERE id = ? AND state = ?`, to, []byte{}, at, w.ID, from)
 	default:
-		err = t.mustOne(w, why, `UPDATE signing_keys SET state = ?, ended_at = ? WHERE id = ? AND state = ?`, to, at, w.ID, from)
+		err = t.MustOne(w, why, `UPDATE signing_keys SET state = ?, ended_at = ? WHERE id = ? AND state = ?`, to, at, w.ID, from)
 	}
 	if err != nil {
 		return err
 	}
-	return t.moved("keys")
+	return moved(t, "keys")
 }
 
-func applyAddSecret(t *tx, w keyring.AddSecret) error {
-	return t.mustOne(w, "secret exists", `INSERT INTO secrets (name, sealed, created_at) VALUES (?,?,?)`, w.Name, w.Sealed, micros(w.At))
+func applyAddSecret(t *sqldb.Tx, w keyring.AddSecret) error {
+	return t.MustOne(w, "secret exists", `INSERT INTO secrets (name, sealed, created_at) VALUES (?,?,?)`, w.Name, w.Sealed, micros(w.At))
 }
 
 // Keys implements keyring.Reader.
 func (s *Store) Keys(ctx context.Context) (out []keyring.Key, err error) {
-	err = s.rows(ctx, func(scan func(...any) error) error {
+	err = s.db.Rows(ctx, func(scan func(...any) error) error {
 		var k keyring.Key
 		var public string
 		var created, active, ended int64
@@ -78,6 +79,6 @@ func (s *Store) KeysVersion(ctx context.Context) (int64, error) { return s.versi
 
 // SealedSecret implements keyring.Reader.
 func (s *Store) SealedSecret(ctx context.Context, name string) (sealed []byte, err error) {
-	err = s.row(ctx, `SELECT sealed FROM secrets WHERE name = ?`, name).Scan(&sealed)
-	return sealed, or(err, keyring.ErrNoSecret)
+	err = s.db.Row(ctx, `SELECT sealed FROM secrets WHERE name = ?`, name).Scan(&sealed)
+	return sealed, sqldb.Or(err, keyring.ErrNoSecret)
 }

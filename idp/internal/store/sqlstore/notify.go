@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ellis.example/idp/internal/notify"
+	"ellis.example/idp/internal/sqldb"
 )
 
 var _ notify.Reader = (*Store)(nil)
@@ -14,35 +15,35 @@ func outboxWrites() []applier {
 }
 
 func outboxSweeps() []sweep {
-	return []sweep{`DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_at > 0 AND expires_at < ? - 2592000000000 LIMIT ?)`}
+	return []sweep{`DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_at > 0 AND expires_at < CAST(? AS BIGINT) - 2592000000000 LIMIT ?)`}
 }
 
-func applyQueue(t *tx, w notify.Queue) error {
-	return t.mustOne(w, "mail exists", `INSERT INTO outbox (id, recipient, lang, template, account, sealed, at, due_at, expires_at) VALUES (?,?,?,?,?,?,?,?,?)`,
+func applyQueue(t *sqldb.Tx, w notify.Queue) error {
+	return t.MustOne(w, "mail exists", `INSERT INTO outbox (id, recipient, lang, template, account, sealed, at, due_at, expires_at) VALUES (?,?,?,?,?,?,?,?,?)`,
 		w.ID, w.Recipient, w.Lang, w.Template, w.Account, w.Sealed, micros(w.At), micros(w.At), micros(w.ExpiresAt))
 }
 
-func applyClaim(t *tx, w notify.Claim) error {
-	return t.mustOne(w, "taken", `UPDATE outbox SET due_at = ?, attempts = attempts + 1 WHERE id = ? AND sent_at = 0 AND due_at <= ?`, micros(w.Until), w.ID, micros(w.At))
+func applyClaim(t *sqldb.Tx, w notify.Claim) error {
+	return t.MustOne(w, "taken", `UPDATE outbox SET due_at = ?, attempts = attempts + 1 WHERE id = ? AND sent_at = 0 AND due_at <= ?`, micros(w.Until), w.ID, micros(w.At))
 }
 
-func applySent(t *tx, w notify.Sent) error {
-	return t.mustOne(w, "sent", `UPDATE outbox SET sent_at = ?, sealed = ? WHERE id = ? AND sent_at = 0`, micros(w.At), []byte{}, w.ID)
+func applySent(t *sqldb.Tx, w notify.Sent) error {
+	return t.MustOne(w, "sent", `UPDATE outbox SET sent_at = ?, sealed = ? WHERE id = ? AND sent_at = 0`, micros(w.At), []byte{}, w.ID)
 }
 
-func applyDefer(t *tx, w notify.Defer) error {
-	_, err := t.exec(`UPDATE outbox SET due_at = ? WHERE id = ? AND sent_at = 0`, micros(w.Due), w.ID)
+func applyDefer(t *sqldb.Tx, w notify.Defer) error {
+	_, err := t.Exec(`UPDATE outbox SET due_at = ? WHERE id = ? AND sent_at = 0`, micros(w.Due), w.ID)
 	return err
 }
 
-func applyDrop(t *tx, w notify.Drop) error {
-	_, err := t.exec(`DELETE FROM outbox WHERE id = ?`, w.ID)
+func applyDrop(t *sqldb.Tx, w notify.Drop) error {
+	_, err := t.Exec(`DELETE FROM outbox WHERE id = ?`, w.ID)
 	return err
 }
 
 // DueMail implements notify.Reader.
 func (s *Store) DueMail(ctx context.Context, now time.Time, limit int) (out []notify.Item, err error) {
-	err = s.rows(ctx, func(scan func(...any) error) error {
+	err = s.db.Rows(ctx, func(scan func(...any) error) error {
 		var i notify.Item
 		var expires int64
 		err := scan(&i.ID, &i.Account, &i.Template, &i.Sealed, &i.Attempts, &expires)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"ellis.example/idp/internal/sqldb"
 )
 
 // sweep deletes a bounded number of rows that nothing will ask for again. The first placeholder is the present time in
@@ -28,8 +30,8 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int64, error) {
 	for _, q := range sweeps {
 		for {
 			var n int64
-			err := s.maintain(ctx, func(t *tx) (err error) {
-				n, err = t.exec(string(q), micros(now), sweepRows)
+			err := s.db.Maintain(ctx, func(t *sqldb.Tx) (err error) {
+				n, err = t.Exec(string(q), micros(now), sweepRows)
 				return err
 			})
 			total += n

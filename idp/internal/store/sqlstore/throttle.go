@@ -1,6 +1,9 @@
 package sqlstore
 
 import (
+	"slices"
+
+	"ellis.example/idp/internal/sqldb"
 	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/unit"
 )
@@ -8,11 +11,20 @@ import (
 func throttleWrites() []applier { return []applier{on(applyReservation), on(applySettle)} }
 
 func throttleSweeps() []sweep {
-	return []sweep{`DELETE FROM throttles WHERE key IN (SELECT key FROM throttles WHERE failures < 50 AND updated_at < ? - 2592000000000 LIMIT ?)`}
+	return []sweep{`DELETE FROM throttles WHERE key IN (SELECT key FROM throttles WHERE failures < 50 AND updated_at < CAST(? AS BIGINT) - 2592000000000 LIMIT ?)`}
 }
 
-// applyReservation reads and writes the counters inside the writer's transaction, which no other writer shares.
-func applyReservation(t *tx, w throttle.Reservation) error {
+// applyReservation reads the counters, decides, and writes them. Whoever else reserves of one of them waits meanwhile.
+// Names are taken in order, so that two never wait for each other.
+func applyReservation(t *sqldb.Tx, w throttle.Reservation) error {
+	names := make([]string, len(w.Keys))
+	for i, k := range w.Keys {
+		names[i] = k.Name
+	}
+	slices.Sort(names)
+	if err := t.Serialize(names...); err != nil {
+		return err
+	}
 	next := make([]throttle.Counter, len(w.Keys))
 	for i, k := range w.Keys {
 		c, err := counter(t, k.Name)
@@ -32,7 +44,7 @@ func applyReservation(t *tx, w throttle.Reservation) error {
 		*w.Counted = next[0].Failures
 	}
 	for i, k := range w.Keys {
-		if _, err := t.exec(`INSERT INTO throttles (key, failures, until, updated_at) VALUES (?,?,?,?) ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, until = excluded.until, updated_at = excluded.updated_at`,
+		if _, err := t.Exec(`INSERT INTO throttles (key, failures, until, updated_at) VALUES (?,?,?,?) ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, until = excluded.until, updated_at = excluded.updated_at`,
 			k.Name, next[i].Failures, micros(next[i].Until), micros(next[i].UpdatedAt)); err != nil {
 			return err
 		}
@@ -40,23 +52,23 @@ func applyReservation(t *tx, w throttle.Reservation) error {
 	return nil
 }
 
-func counter(t *tx, name string) (c throttle.Counter, err error) {
+func counter(t *sqldb.Tx, name string) (c throttle.Counter, err error) {
 	var until, updated int64
-	if err = t.row(`SELECT failures, until, updated_at FROM throttles WHERE key = ?`, name).Scan(&c.Failures, &until, &updated); err != nil {
-		return throttle.Counter{}, or(err, nil)
+	if err = t.Row(`SELECT failures, until, updated_at FROM throttles WHERE key = ?`, name).Scan(&c.Failures, &until, &updated); err != nil {
+		return throttle.Counter{}, sqldb.Or(err, nil)
 	}
 	c.Until, c.UpdatedAt = timeOf(until), timeOf(updated)
 	return c, nil
 }
 
-func applySettle(t *tx, w throttle.Settle) error {
+func applySettle(t *sqldb.Tx, w throttle.Settle) error {
 	for _, k := range w.Clear {
-		if _, err := t.exec(`DELETE FROM throttles WHERE key = ?`, k); err != nil {
+		if _, err := t.Exec(`DELETE FROM throttles WHERE key = ?`, k); err != nil {
 			return err
 		}
 	}
 	for _, k := range w.Return {
-		if _, err := t.exec(`UPDATE throttles SET failures = max(failures - 1, 0), until = 0 WHERE key = ?`, k); err != nil {
+		if _, err := t.Exec(`UPDATE throttles SET failures = CASE WHEN failures > 0 THEN failures - 1 ELSE 0 END, until = 0 WHERE key = ?`, k); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -14,12 +15,22 @@ import (
 	"ellis.example/idp/internal/chain"
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/sqldb"
+	"ellis.example/idp/internal/sqldb/pgtest"
 	"ellis.example/idp/internal/unit"
 )
 
-func openAt(t *testing.T, path string, opt Options) *Store {
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// onBoth runs a test on a fresh database of each kind.
+func onBoth(t *testing.T, test func(t *testing.T, dsn string)) {
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); test(t, "sqlite:"+filepath.Join(t.TempDir(), "idp.db")) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); test(t, pgtest.Database(t)) })
+}
+
+func openAt(t *testing.T, dsn string, opt Options) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), "sqlite:"+path, opt)
+	s, err := Open(t.Context(), dsn, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +59,7 @@ func follow(t *testing.T, s *Store) int {
 		heads[id], ends[id] = chain.Head{Writer: name}, chain.Head{Writer: name, Seq: seq, Hash: hash32(hash)}
 		return nil
 	}
-	if err := s.rows(t.Context(), scan, `SELECT id, name, head_seq, head_hash FROM audit_writers`); err != nil {
+	if err := s.db.Rows(t.Context(), scan, `SELECT id, name, head_seq, head_hash FROM audit_writers`); err != nil {
 		t.Fatal(err)
 	}
 	n := 0
@@ -63,7 +74,7 @@ func follow(t *testing.T, s *Store) int {
 		heads[id] = next
 		return err
 	}
-	if err := s.rows(t.Context(), each, `SELECT writer, seq, body, hash FROM audit_events ORDER BY writer, seq`); err != nil {
+	if err := s.db.Rows(t.Context(), each, `SELECT writer, seq, body, hash FROM audit_events ORDER BY writer, seq`); err != nil {
 		t.Fatal(err)
 	}
 	for id, end := range ends {
@@ -76,8 +87,11 @@ func follow(t *testing.T, s *Store) int {
 
 func TestCommit_ChainsOfTwoProcessesStandBesideEachOther(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "idp.db")
-	a, b := openAt(t, path, Options{}), openAt(t, path, Options{})
+	onBoth(t, commitChainsOfTwoProcessesStandBesideEachOther)
+}
+
+func commitChainsOfTwoProcessesStandBesideEachOther(t *testing.T, dsn string) {
+	a, b := openAt(t, dsn, Options{}), openAt(t, dsn, Options{})
 	var wg sync.WaitGroup
 	for i := range 400 {
 		s := a
@@ -105,9 +119,13 @@ func TestCommit_ChainsOfTwoProcessesStandBesideEachOther(t *testing.T) {
 
 func TestCommit_APanicInAWriteHurtsNobodyElse(t *testing.T) {
 	t.Parallel()
-	s := openAt(t, filepath.Join(t.TempDir(), "idp.db"), Options{})
+	onBoth(t, commitAPanicInAWriteHurtsNobodyElse)
+}
+
+func commitAPanicInAWriteHurtsNobodyElse(t *testing.T, dsn string) {
+	s := openAt(t, dsn, Options{})
 	defer s.Close()
-	err := s.maintain(t.Context(), func(*tx) error { panic("boom") })
+	err := s.db.Maintain(t.Context(), func(*sqldb.Tx) error { panic("boom") })
 	if err == nil {
 		t.Fatal("a panic passed for success")
 	}
@@ -118,8 +136,11 @@ func TestCommit_APanicInAWriteHurtsNobodyElse(t *testing.T) {
 
 func TestClose_AnswersEveryUnitItTook(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "idp.db")
-	s := openAt(t, path, Options{})
+	onBoth(t, closeAnswersEveryUnitItTook)
+}
+
+func closeAnswersEveryUnitItTook(t *testing.T, dsn string) {
+	s := openAt(t, dsn, Options{})
 	var done atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 300 {
@@ -137,7 +158,7 @@ func TestClose_AnswersEveryUnitItTook(t *testing.T) {
 		t.Fatal(err)
 	}
 	wg.Wait()
-	again := openAt(t, path, Options{})
+	again := openAt(t, dsn, Options{})
 	defer again.Close()
 	if n := follow(t, again); int64(n) != done.Load() {
 		t.Fatalf("%d units were answered, %d records are there", done.Load(), n)
@@ -146,16 +167,22 @@ func TestClose_AnswersEveryUnitItTook(t *testing.T) {
 
 func TestCommit_RefusesBeyondItsQueue(t *testing.T) {
 	t.Parallel()
-	s := openAt(t, filepath.Join(t.TempDir(), "idp.db"), Options{MaxQueue: 4, MaxBatch: 2})
+	onBoth(t, commitRefusesBeyondItsQueue)
+}
+
+func commitRefusesBeyondItsQueue(t *testing.T, dsn string) {
+	s := openAt(t, dsn, Options{MaxQueue: 4, MaxBatch: 2})
 	defer s.Close()
 	hold, held := make(chan struct{}), make(chan struct{})
-	go func() { _ = s.maintain(context.Background(), func(*tx) error { close(held); <-hold; return nil }) }()
+	go func() {
+		_ = s.db.Maintain(context.Background(), func(*sqldb.Tx) error { close(held); <-hold; return nil })
+	}()
 	<-held
 	var busy atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			if err := s.Commit(t.Context(), event(i)); errors.Is(err, errBusy) {
+			if err := s.Commit(t.Context(), event(i)); errors.Is(err, sqldb.ErrBusy) {
 				busy.Add(1)
 			} else if err != nil {
 				t.Error(err)
@@ -174,13 +201,17 @@ func TestCommit_RefusesBeyondItsQueue(t *testing.T) {
 
 func TestMigrate_RefusesANewerSchema(t *testing.T) {
 	t.Parallel()
-	s := openAt(t, filepath.Join(t.TempDir(), "idp.db"), Options{})
+	onBoth(t, migrateRefusesANewerSchema)
+}
+
+func migrateRefusesANewerSchema(t *testing.T, dsn string) {
+	s := openAt(t, dsn, Options{})
 	defer s.Close()
 	if err := s.CheckSchema(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	err := s.maintain(t.Context(), func(t *tx) error {
-		_, err := t.exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
+	err := s.db.Maintain(t.Context(), func(t *sqldb.Tx) error {
+		_, err := t.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
 		return err
 	})
 	if err != nil {
@@ -193,11 +224,14 @@ func TestMigrate_RefusesANewerSchema(t *testing.T) {
 
 func TestMigrate_ManyProcessesAtOnce(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "idp.db")
+	onBoth(t, migrateManyProcessesAtOnce)
+}
+
+func migrateManyProcessesAtOnce(t *testing.T, dsn string) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			s, err := Open(t.Context(), "sqlite:"+path, Options{})
+			s, err := Open(t.Context(), dsn, Options{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -217,7 +251,7 @@ func TestMigrate_ManyProcessesAtOnce(t *testing.T) {
 func TestOpen_RefusesWhatIsNoSQLitePath(t *testing.T) {
 	t.Parallel()
 	for _, dsn := range []string{"", "idp.db", "sqlite:", "mysql://x", "sqlite:a?b", "sqlite:a#b"} {
-		if _, err := Open(t.Context(), dsn, Options{}); !errors.Is(err, ErrDSN) {
+		if _, err := Open(t.Context(), dsn, Options{}); !errors.Is(err, sqldb.ErrDSN) {
 			t.Errorf("%q: %v", dsn, err)
 		}
 	}
@@ -225,8 +259,12 @@ func TestOpen_RefusesWhatIsNoSQLitePath(t *testing.T) {
 
 func TestSweepAndIndex(t *testing.T) {
 	t.Parallel()
+	onBoth(t, sweepAndIndex)
+}
+
+func sweepAndIndex(t *testing.T, dsn string) {
 	clk := clock.NewFake(time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC))
-	s := openAt(t, filepath.Join(t.TempDir(), "idp.db"), Options{Clock: clk})
+	s := openAt(t, dsn, Options{Clock: clk})
 	defer s.Close()
 	for i := range 1200 {
 		u := event(i % 7)
@@ -245,7 +283,7 @@ func TestSweepAndIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	var n int
-	if err := s.row(t.Context(), `SELECT count(*) FROM audit_refs WHERE ref = ?`, "acc_3").Scan(&n); err != nil || n != 171 {
+	if err := s.db.Row(t.Context(), `SELECT count(*) FROM audit_refs WHERE ref = ?`, "acc_3").Scan(&n); err != nil || n != 171 {
 		t.Fatalf("%d events of acc_3, %v", n, err)
 	}
 }

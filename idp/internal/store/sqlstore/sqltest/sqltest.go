@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/sqldb/pgtest"
 	"ellis.example/idp/internal/store/sqlstore"
 )
 
-// Open returns a fresh, migrated store that ends with the test.
+// Open returns a fresh, migrated store over SQLite that ends with the test.
 func Open(t testing.TB, clk clock.Clock) *sqlstore.Store {
 	t.Helper()
 	return OpenAt(t, filepath.Join(t.TempDir(), "idp.db"), clk)
@@ -17,7 +18,19 @@ func Open(t testing.TB, clk clock.Clock) *sqlstore.Store {
 // OpenAt is Open for the file at path, which may exist already: a second replica, or a restart.
 func OpenAt(t testing.TB, path string, clk clock.Clock) *sqlstore.Store {
 	t.Helper()
-	s, err := sqlstore.Open(t.Context(), "sqlite:"+path, sqlstore.Options{Clock: clk})
+	return OpenDSN(t, "sqlite:"+path, clk)
+}
+
+// OpenPostgres is Open over PostgreSQL. TestMain of the package ends the server with pgtest.Main.
+func OpenPostgres(t testing.TB, clk clock.Clock) *sqlstore.Store {
+	t.Helper()
+	return OpenDSN(t, pgtest.Database(t), clk)
+}
+
+// OpenDSN is Open for a database that may exist already.
+func OpenDSN(t testing.TB, dsn string, clk clock.Clock) *sqlstore.Store {
+	t.Helper()
+	s, err := sqlstore.Open(t.Context(), dsn, sqlstore.Options{Clock: clk})
 	if err != nil {
 		t.Fatal(err)
 	}

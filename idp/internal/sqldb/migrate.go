@@ -1,0 +1,120 @@
+package sqldb
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+
+	"ellis.example/idp/internal/fault"
+)
+
+// The faults of a schema that is not this program's.
+var (
+	ErrNewerSchema = fault.New(fault.Conflict, "schema_newer", "the database has a newer schema than this program: run the newer release, or restore a backup made by this one")
+	ErrOlderSchema = fault.New(fault.Conflict, "schema_older", "the database has an older schema than this program: run `migrate up`")
+)
+
+func (db *DB) goose() (*goose.Provider, error) {
+	dir, err := fs.Sub(db.opt.Migrations, db.d.name)
+	if err != nil {
+		return nil, err
+	}
+	locked, err := db.d.locker()
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(db.d.goose, db.pool, dir, append(locked, goose.WithLogger(goose.NopLogger()))...)
+}
+
+// Migration is one step of the schema.
+type Migration struct {
+	Version int64  `json:"version"`
+	Name    string `json:"name"`
+	Applied bool   `json:"applied"`
+}
+
+// Migrate brings the schema up to what this program knows and returns what it applied. On PostgreSQL it holds an advisory
+// lock meanwhile. Errors: ErrNewerSchema.
+func (db *DB) Migrate(ctx context.Context) ([]Migration, error) {
+	if err := db.CheckSchema(ctx); !fault.Is(err, fault.Conflict) || fault.Of(err).Is(ErrNewerSchema) {
+		return nil, err
+	}
+	var out []Migration
+	for try := 0; ; try++ {
+		p, err := db.goose()
+		if err != nil {
+			return nil, err
+		}
+		done, err := p.Up(ctx)
+		for _, r := range done {
+			out = append(out, Migration{r.Source.Version, r.Source.Path, true})
+		}
+		// Another process may have migrated at the same time: each step is a transaction, so the loser looks again.
+		if err == nil || try == 9 || ctx.Err() != nil {
+			return out, err
+		}
+	}
+}
+
+// Migrations lists every step this program knows.
+func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
+	p, err := db.goose()
+	if err != nil {
+		return nil, err
+	}
+	have, err := db.schema(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []Migration
+	for _, src := range p.ListSources() {
+		out = append(out, Migration{src.Version, src.Path, src.Version <= have})
+	}
+	return out, nil
+}
+
+// CheckSchema compares the schema with what this program knows: nil when they are the same. It is one query. Errors:
+// ErrNewerSchema, ErrOlderSchema.
+func (db *DB) CheckSchema(ctx context.Context) error {
+	have, err := db.schema(ctx)
+	if err != nil {
+		return err
+	}
+	want, err := db.newest()
+	switch {
+	case err != nil:
+		return err
+	case have > want:
+		return ErrNewerSchema.Because(fmt.Errorf("the database is at %d, this program at %d", have, want))
+	case have < want:
+		return ErrOlderSchema.Because(fmt.Errorf("the database is at %d, this program at %d", have, want))
+	}
+	return nil
+}
+
+// schema returns the version of the database; 0 when it is empty.
+func (db *DB) schema(ctx context.Context) (int64, error) {
+	var there int
+	if err := db.Row(ctx, db.d.tables, goose.DefaultTablename).Scan(&there); err != nil || there == 0 {
+		return 0, err
+	}
+	var v int64
+	// Not prepared: it is asked once, and the table has just been made in some cases.
+	err := db.pool.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&v)
+	return v, Down(err)
+}
+
+// newest is the last version among the embedded steps.
+func (db *DB) newest() (v int64, err error) {
+	files, err := fs.Glob(db.opt.Migrations, db.d.name+"/*.sql")
+	for _, f := range files {
+		n, err := goose.NumericComponent(f)
+		if err != nil {
+			return 0, err
+		}
+		v = max(v, n)
+	}
+	return v, err
+}

@@ -1,0 +1,367 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ellis.example/idp/internal/chain"
+	"ellis.example/idp/internal/ident"
+	"ellis.example/idp/internal/unit"
+)
+
+// Chain says where the events of units go. Its methods run inside the transaction of the unit.
+type Chain interface {
+	// Encode returns what is hashed of an event.
+	Encode(at time.Time, e unit.Event) ([]byte, error)
+	// Enter names a writer in the database, before its first event, and returns its row's number.
+	Enter(t *Tx, name string, at time.Time) (id int64, err error)
+	// Append stores an event with its record.
+	Append(t *Tx, id int64, at time.Time, r chain.Record, e unit.Event) error
+	// Save notes where the writer's chain ends.
+	Save(t *Tx, id int64, head chain.Head) error
+}
+
+// The states of a job: whoever leaves waiting first, the writer or the caller who gives up, decides.
+const (
+	waiting int32 = iota
+	taken
+	abandoned
+)
+
+// job is what one caller wants written.
+type job struct {
+	apply func(*Tx) error
+	event unit.Event // nil: none
+	body  []byte     // the event, encoded
+	at    time.Time
+	alone bool // in a transaction of its own
+
+	state atomic.Int32
+	err   error
+	done  chan struct{}
+}
+
+// writer is the one goroutine of a process that writes.
+type writer struct {
+	db    *DB
+	queue chan *job
+	done  chan struct{}
+
+	mu     sync.RWMutex // guards closed against a send on a closed queue
+	closed bool
+
+	// Of the goroutine alone:
+	t    *Tx   // nil: not connected
+	id   int64 // row of this chain; 0 until its first event
+	head chain.Head
+	held *job // taken from the queue, and not part of the batch
+}
+
+const (
+	defaultQueue = 2048
+	defaultBatch = 128
+	retries      = 5 // of a transaction that others were in the way of
+)
+
+func newWriter(db *DB) *writer {
+	if db.opt.MaxQueue <= 0 {
+		db.opt.MaxQueue = defaultQueue
+	}
+	if db.opt.MaxBatch <= 0 {
+		db.opt.MaxBatch = defaultBatch
+	}
+	if db.opt.Role == "" {
+		db.opt.Role = "wrt"
+	}
+	w := &writer{db: db, queue: make(chan *job, db.opt.MaxQueue), done: make(chan struct{})}
+	w.begin()
+	go w.run()
+	return w
+}
+
+// begin starts a chain of its own. It does so again after a failure of which nobody can say what the database kept: the
+// old chain ends where the database says, whatever that is.
+func (w *writer) begin() { w.id, w.head = 0, chain.Head{Writer: ident.New(w.db.opt.Role)} }
+
+// Commit runs apply and appends e (nil: no event), both or neither, and returns when they are durable. apply may run
+// more than once, each time from the beginning. When ctx ends first, the job is withdrawn or awaited: an effect is never
+// left in doubt. Errors: apply's *unit.Conflict; ErrBusy, ErrUnavailable, ErrClosed; ctx's.
+func (db *DB) Commit(ctx context.Context, apply func(*Tx) error, e unit.Event) error {
+	j := &job{apply: apply, event: e, at: db.opt.Clock.Now(), done: make(chan struct{})}
+	if e != nil {
+		var err error
+		if j.body, err = db.opt.Chain.Encode(j.at, e); err != nil {
+			return fmt.Errorf("encode event: %w", err)
+		}
+	}
+	return db.w.submit(ctx, j)
+}
+
+// Maintain runs apply in a transaction of its own, between those of requests. It writes no event.
+func (db *DB) Maintain(ctx context.Context, apply func(*Tx) error) error {
+	return db.w.submit(ctx, &job{apply: apply, alone: true, done: make(chan struct{})})
+}
+
+func (w *writer) submit(ctx context.Context, j *job) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := w.enqueue(j); err != nil {
+		return err
+	}
+	select {
+	case <-j.done:
+		return j.err
+	case <-ctx.Done():
+	}
+	if j.state.CompareAndSwap(waiting, abandoned) {
+		return ctx.Err()
+	}
+	<-j.done
+	return j.err
+}
+
+func (w *writer) enqueue(j *job) error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.closed {
+		return ErrClosed
+	}
+	select {
+	case w.queue <- j:
+		return nil
+	default:
+		return ErrBusy
+	}
+}
+
+// stop refuses new jobs, finishes the queued ones and returns.
+func (w *writer) stop() {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.queue)
+	}
+	w.mu.Unlock()
+	<-w.done
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	defer func() { w.drop() }()
+	batch := make([]*job, 0, w.db.opt.MaxBatch)
+	for j := range w.queue {
+		for w.held = j; w.held != nil; {
+			if batch = w.gather(batch[:0]); len(batch) > 0 {
+				w.commit(batch)
+			}
+		}
+	}
+}
+
+// gather takes the held job and what else is queued, without waiting, and leaves out what was given up. A job that wants
+// to be alone comes alone, and is held where others came first.
+func (w *writer) gather(batch []*job) []*job {
+	next, open := w.held, true
+	w.held = nil
+	for next != nil {
+		if next.alone && len(batch) > 0 {
+			w.held = next
+			return batch
+		}
+		if next.state.CompareAndSwap(waiting, taken) {
+			batch = append(batch, next)
+		}
+		if len(batch) == cap(batch) || (len(batch) == 1 && batch[0].alone) || !open {
+			return batch
+		}
+		select {
+		case next, open = <-w.queue:
+		default:
+			next = nil
+		}
+	}
+	return batch
+}
+
+// commit makes the batch durable and tells everybody. Where it fails as a whole, each job is tried by itself, so that the
+// one that cannot be written is nobody else's misfortune.
+func (w *writer) commit(batch []*job) {
+	began := time.Now() //nolint:forbidigo // it measures, and decides nothing
+	err := w.try(batch)
+	if err != nil && len(batch) > 1 {
+		for i := range batch {
+			if err = w.single(batch[i : i+1]); err != nil && w.t == nil && w.connect() != nil {
+				fail(batch[i:], err) // nothing answers: the others need not wait for it one by one
+				break
+			}
+			fail(batch[i:i+1], err)
+		}
+	} else if err != nil {
+		fail(batch, w.again(batch, err))
+	}
+	for _, j := range batch {
+		close(j.done)
+	}
+	if w.db.opt.Observe != nil {
+		w.db.opt.Observe(len(batch), time.Since(began))
+	}
+}
+
+func fail(batch []*job, err error) {
+	if err == nil {
+		return
+	}
+	for _, j := range batch {
+		j.err = Down(err)
+	}
+}
+
+func (w *writer) single(one []*job) error { return w.again(one, w.try(one)) }
+
+// again repeats a job that failed because others were in its way.
+func (w *writer) again(one []*job, err error) error {
+	for n := 0; err != nil && n < retries && w.db.d.broken(err) == again; n++ {
+		err = w.try(one)
+	}
+	if err != nil {
+		w.db.opt.Log.Error("not written", "error", err)
+	}
+	return err
+}
+
+func (w *writer) connect() error {
+	ctx, done := w.db.d.within(context.Background())
+	defer done()
+	conn, err := w.db.single.Conn(ctx)
+	if err == nil {
+		w.t = &Tx{d: w.db.d, conn: conn, stmts: map[string]*sql.Stmt{}}
+	}
+	return err
+}
+
+// drop gives the connection up, and the chain with it.
+func (w *writer) drop() {
+	if w.t == nil {
+		return
+	}
+	w.t.close()
+	w.t = nil
+	w.begin()
+}
+
+// try runs the jobs in one transaction. Each gets its own verdict in err; what it returns ended all of them, and nothing
+// of any was written unless the connection broke during COMMIT.
+func (w *writer) try(batch []*job) (err error) {
+	if w.t == nil {
+		if err := w.connect(); err != nil {
+			return err
+		}
+	}
+	ctx, done := w.db.d.within(context.Background())
+	defer done()
+	w.t.ctx = ctx
+	id, head := w.id, w.head
+	if err := w.t.control(w.db.d.begin); err != nil {
+		w.drop()
+		return err
+	}
+	if err = w.applyAll(batch); err == nil {
+		err = w.save(head)
+	}
+	if lonely := len(batch) == 1 && batch[0].err != nil; err != nil || lonely {
+		w.id, w.head = id, head
+		if undo := w.t.control("ROLLBACK"); undo != nil {
+			w.drop()
+		}
+		return err
+	}
+	if err = w.t.control("COMMIT"); err != nil {
+		w.drop()
+	}
+	return err
+}
+
+func (w *writer) applyAll(batch []*job) (err error) {
+	for _, j := range batch {
+		if j.err, err = w.one(j, len(batch) > 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one applies a job. own is its verdict where the transaction goes on without it; err ends the transaction.
+func (w *writer) one(j *job, guarded bool) (own, err error) {
+	if guarded {
+		if err := w.t.control("SAVEPOINT unit"); err != nil {
+			return nil, err
+		}
+	}
+	id, head := w.id, w.head
+	if own, err = contained(func() error { return w.apply(j) }); err != nil {
+		return nil, err
+	}
+	if own != nil {
+		w.id, w.head = id, head
+		if guarded {
+			err = w.t.control("ROLLBACK TO unit")
+		}
+	}
+	if guarded && err == nil {
+		err = w.t.control("RELEASE unit")
+	}
+	return own, err
+}
+
+func (w *writer) apply(j *job) error {
+	if err := j.apply(w.t); err != nil || j.event == nil {
+		return err
+	}
+	if w.id == 0 {
+		id, err := w.db.opt.Chain.Enter(w.t, w.head.Writer, j.at)
+		if err != nil {
+			return err
+		}
+		w.id = id
+	}
+	r, head := chain.Next(w.head, j.body)
+	w.head = head
+	return w.db.opt.Chain.Append(w.t, w.id, j.at, r, j.event)
+}
+
+func (w *writer) save(before chain.Head) error {
+	if w.head == before {
+		return nil
+	}
+	return w.db.opt.Chain.Save(w.t, w.id, w.head)
+}
+
+// contained parts what a job may say of itself, a conflict or a panic, from what the database says: after that nobody
+// knows what is left of the transaction, as SQLite ends it by itself on a full disk.
+func contained(f func() error) (own, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			own, err = nil, fmt.Errorf("panic in a write: %v", p)
+		}
+	}()
+	err = f()
+	if unit.IsConflict(err) {
+		return err, nil
+	}
+	return nil, err
+}
+
+// control runs a statement that begins or ends (part of) a transaction.
+func (t *Tx) control(query string) error {
+	if t.d.name == "sqlite" {
+		_, err := t.Exec(query)
+		return err
+	}
+	_, err := t.conn.ExecContext(t.ctx, query)
+	return err
+}
