@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ellis.example/idp/internal/audit"
@@ -27,11 +28,14 @@ type Trace struct {
 
 // Of traces an identifier: a jti, a txn or a sid as an audience knows it, our own ids, a subject, a client. From a part
 // of one authorization it leads to the whole of it and to the sign-ins of its session; from a person, a client or a
-// session it lists what carries that.
+// session, by our name or by that of an audience, it lists what carries that.
 func Of(ctx context.Context, src Source, id string) (Trace, error) {
 	t := tracer{src: src, seen: map[string]bool{}, events: map[string]audit.Stored{}}
 	first, err := t.read(ctx, id)
 	if err != nil {
+		return Trace{}, err
+	}
+	if err := t.behind(ctx, id, first); err != nil {
 		return Trace{}, err
 	}
 	queue := lineage(id, first)
@@ -74,6 +78,24 @@ func (t *tracer) read(ctx context.Context, ref string) ([]audit.Stored, error) {
 		t.events[fmt.Sprint(e.Writer, "/", e.Seq)] = e
 	}
 	return list, err
+}
+
+// behind reads what carries our own name of a person or a session that an audience knows as id.
+func (t *tracer) behind(ctx context.Context, id string, found []audit.Stored) error {
+	for _, e := range found {
+		if e.Seen == nil {
+			continue
+		}
+		for theirs, ours := range map[string]string{e.Seen.Subject: e.Account, e.Seen.Session: e.Session} {
+			if theirs != id {
+				continue
+			}
+			if _, err := t.read(ctx, ours); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // lineage decides whether id is a part of one authorization: then the trace follows it. A person, a client or a session
@@ -153,7 +175,7 @@ func Line(e audit.Stored) string {
 	fmt.Fprintf(&b, "%s  %-22s %-8s", e.At.Format("2006-01-02T15:04:05.000Z"), e.Type, e.Outcome)
 	add := func(name, v string) {
 		if v != "" {
-			fmt.Fprintf(&b, " %s=%s", name, v)
+			fmt.Fprintf(&b, " %s=%s", name, inert(v))
 		}
 	}
 	add("reason", e.Reason)
@@ -175,10 +197,20 @@ func Line(e audit.Stored) string {
 		add("seen.txn", s.Txn)
 	}
 	for _, k := range sortedKeys(e.Detail) {
-		add(k, fmt.Sprintf("%q", e.Detail[k]))
+		if v := e.Detail[k]; v != "" {
+			fmt.Fprintf(&b, " %s=%q", k, v)
+		}
 	}
 	add("ip", e.IP)
 	return b.String()
+}
+
+// inert quotes a value that is more than one plain word: a reason may be what an operator typed.
+func inert(v string) string {
+	if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
+		return strconv.Quote(v)
+	}
+	return v
 }
 
 func sortedKeys(m map[string]string) []string {
