@@ -13,7 +13,7 @@ func alter(t *testing.T, c *cli, statement string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // the statement's error counts
+	defer db.Close()
 	r, err := db.ExecContext(t.Context(), statement)
 	if err != nil {
 		t.Fatal(err)

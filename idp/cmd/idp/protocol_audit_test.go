@@ -58,7 +58,7 @@ func (r *trail) clean() {
 	r.Helper()
 	rows, err := r.database().QueryContext(r.Context(), `SELECT CAST(body AS TEXT) FROM audit_events`)
 	r.must(err)
-	defer rows.Close() //nolint:errcheck // only read
+	defer rows.Close()
 	text := r.log.String()
 	n := 0
 	for rows.Next() {
