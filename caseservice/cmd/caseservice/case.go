@@ -18,6 +18,7 @@ import (
 	"ellis.example/caseservice/internal/config"
 	"ellis.example/caseservice/internal/ident"
 	"ellis.example/caseservice/internal/ledger"
+	"ellis.example/caseservice/internal/paper"
 	"ellis.example/caseservice/internal/store/sqlstore"
 	"ellis.example/caseservice/internal/unit"
 )
@@ -134,7 +135,7 @@ var errTaken = errors.New("there is a case with this receipt number already")
 
 // refuseTaken finds receipt numbers that are taken, before anything is written.
 func refuseTaken(ctx context.Context, store cases.Reader, lines []importLine) error {
-	inFile := map[cases.Receipt]bool{}
+	inFile := map[paper.Receipt]bool{}
 	for _, l := range lines {
 		r := l.create.Case.Receipt
 		_, taken, err := store.FileByReceipt(ctx, "", r)
@@ -162,8 +163,8 @@ func makeCodes(fs *pflag.FlagSet, lines []importLine) (codes []string, err error
 				return nil, err
 			}
 		}
-		code, c := cases.NewClaimCode(), &lines[i].create
-		c.CodeMAC, c.CodeExpires = cases.CodeMAC(key, c.Case.Receipt, code), clock.System{}.Now().Add(cases.CodeLife)
+		code, c := paper.NewClaimCode(), &lines[i].create
+		c.CodeMAC, c.CodeExpires = paper.CodeMAC(key, c.Case.Receipt, code), clock.System{}.Now().Add(cases.CodeLife)
 		codes[i] = code.Grouped()
 	}
 	return codes, nil
@@ -209,7 +210,7 @@ func newCaseAssignCommand() *cobra.Command {
 		}
 		return show(cmd, *asJSON, struct {
 			ID      string        `json:"id"`
-			Receipt cases.Receipt `json:"receipt"`
+			Receipt paper.Receipt `json:"receipt"`
 			Sub     string        `json:"sub"`
 		}{f.ID, f.Receipt, *sub}, fmt.Sprintf("%s (%s) belongs to %s now", f.Receipt, f.ID, *sub))
 	}
@@ -222,7 +223,7 @@ func validSubject(s string) bool {
 
 // assign binds a case to a subject; it and its refusals stand in the ledger.
 func (s *settings) assign(ctx context.Context, name, sub string) (f cases.File, err error) {
-	receipt, noReceipt := cases.ParseReceipt(name)
+	receipt, noReceipt := paper.ParseReceipt(name)
 	if noReceipt != nil && !ident.Valid("cas", name) {
 		return f, fmt.Errorf("%q is neither a receipt number nor the identifier of a case", name)
 	}

@@ -14,6 +14,7 @@ import (
 	"ellis.example/caseservice/internal/fault"
 	"ellis.example/caseservice/internal/ident"
 	"ellis.example/caseservice/internal/ledger"
+	"ellis.example/caseservice/internal/paper"
 	"ellis.example/caseservice/internal/strictjson"
 	"ellis.example/caseservice/internal/unit"
 	"ellis.example/caseservice/internal/web"
@@ -43,8 +44,8 @@ const (
 type claimInput struct {
 	key     cases.Key
 	request []byte // MAC of receipt and code: tells whether a repeat is one
-	receipt cases.Receipt
-	code    cases.ClaimCode
+	receipt paper.Receipt
+	code    paper.ClaimCode
 }
 
 // claim answers POST /v1/claims. A try is counted in a commit of its own before the code is looked at, so that parallel
@@ -109,7 +110,7 @@ func (c *call) repeat(out cases.Outcome, err error) (reply, error) {
 
 // spendTry counts the try and opens the key. Errors: a conflict in OpenKey, errTooMany, errSlowDown, errStore.
 func (c *call) spendTry(in claimInput) error {
-	mac := cases.ReceiptMAC(c.api.codeKey, in.receipt)
+	mac := paper.ReceiptMAC(c.api.codeKey, in.receipt)
 	err := storeFault(c.api.commit.Commit(c.r.Context(), unit.Unit{Writes: []unit.Write{
 		cases.OpenKey{Key: in.key, Request: in.request, At: c.now},
 		cases.CountTry{Sub: c.caller.Sub, ReceiptMAC: mac, At: c.now},
@@ -131,7 +132,7 @@ func (c *call) spendTry(in claimInput) error {
 func (c *call) redeem(in claimInput) (reply, error) {
 	end := cases.CloseKey{Key: in.key, At: c.now, Outcome: cases.Outcome{CaseID: c.known}}
 	err := c.record(ledger.Allowed, "", cases.Redeem{
-		CaseID: c.known, CodeMAC: cases.CodeMAC(c.api.codeKey, in.receipt, in.code), ReceiptMAC: cases.ReceiptMAC(c.api.codeKey, in.receipt),
+		CaseID: c.known, CodeMAC: paper.CodeMAC(c.api.codeKey, in.receipt, in.code), ReceiptMAC: paper.ReceiptMAC(c.api.codeKey, in.receipt),
 		Sub: c.caller.Sub, At: c.now, Event: ident.New("evt"),
 	}, end)
 	if err == nil {
@@ -218,7 +219,7 @@ func (c *call) body() ([]byte, error) {
 }
 
 // parseClaim reads the members of a claim. All that is wrong is said at once.
-func parseClaim(text []byte) (receipt cases.Receipt, code cases.ClaimCode, err error) {
+func parseClaim(text []byte) (receipt paper.Receipt, code paper.ClaimCode, err error) {
 	members, err := strictjson.Object(text)
 	if err != nil {
 		return "", "", invalid("", "body_format", "the body has to be one JSON object: "+err.Error())
@@ -230,9 +231,9 @@ func parseClaim(text []byte) (receipt cases.Receipt, code cases.ClaimCode, err e
 			wrong = append(wrong, web.FieldProblem{Pointer: "/" + name, Code: f.Code, Detail: f.Message})
 		}
 	}
-	receipt, err = parseMember(members, "receipt", cases.ParseReceipt)
+	receipt, err = parseMember(members, "receipt", paper.ParseReceipt)
 	note("receipt", err)
-	code, err = parseMember(members, "code", cases.ParseClaimCode)
+	code, err = parseMember(members, "code", paper.ParseClaimCode)
 	note("code", err)
 	for name := range members {
 		if name != "receipt" && name != "code" {

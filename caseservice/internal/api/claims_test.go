@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/paper"
 	"ellis.example/caseservice/internal/unit"
 )
 
@@ -26,7 +27,7 @@ func (s *service) claim(token, key string, c seeded, more ...header) answer {
 // with returns c with another code.
 func (c seeded) with(code string) seeded { c.code = code; return c }
 
-func fresh() string { return cases.NewClaimCode().Grouped() }
+func fresh() string { return paper.NewClaimCode().Grouped() }
 
 // race runs f racers times at once and counts the answers by status and code.
 func race(f func(i int) answer) map[string]int {
@@ -268,7 +269,7 @@ func checksumOf(t *testing.T) string {
 	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 	for i := range 1 << 20 {
 		group := string([]byte{alphabet[i>>15], alphabet[i>>10&31], alphabet[i>>5&31], alphabet[i&31]})
-		if _, err := cases.ParseClaimCode("00000000000000000000" + group); err == nil {
+		if _, err := paper.ParseClaimCode("00000000000000000000" + group); err == nil {
 			return group
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/paper"
 )
 
 var fuzzSeals = sealer{bytes.Repeat([]byte{1}, 32)}
@@ -31,7 +32,7 @@ func FuzzCursor(f *testing.F) {
 
 // Whatever is taken for a claim is in canonical form, and so reads the same again.
 func FuzzParseClaim(f *testing.F) {
-	code := cases.NewClaimCode().Grouped()
+	code := paper.NewClaimCode().Grouped()
 	f.Add([]byte(`{"receipt":"IOE-0912345678","code":"` + code + `"}`))
 	f.Add([]byte(`{"receipt":"IOE0912345678","receipt":"IOE0912345679","code":"x"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -28,6 +28,7 @@ import (
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/ident"
 	"ellis.example/caseservice/internal/ledger"
+	"ellis.example/caseservice/internal/paper"
 	"ellis.example/caseservice/internal/store/sqlstore"
 	"ellis.example/caseservice/internal/unit"
 	"ellis.example/caseservice/internal/web"
@@ -132,8 +133,8 @@ func (s *service) seed(n int, owner string) seeded {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	code := cases.NewClaimCode()
-	c.CodeMAC, c.CodeExpires = cases.CodeMAC(codeKey, c.Case.Receipt, code), now.Add(cases.CodeLife)
+	code := paper.NewClaimCode()
+	c.CodeMAC, c.CodeExpires = paper.CodeMAC(codeKey, c.Case.Receipt, code), now.Add(cases.CodeLife)
 	writes := []unit.Write{c}
 	if owner != "" {
 		writes = append(writes, cases.Assign{CaseID: c.Case.ID, Sub: owner, At: c.Case.UpdatedAt, Event: ident.New("evt")})

@@ -19,6 +19,7 @@ import (
 	"ellis.example/caseservice/internal/api"
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/fault"
+	"ellis.example/caseservice/internal/paper"
 )
 
 const resourceMetadata = `resource_metadata="http://localhost:8081/.well-known/oauth-protected-resource"`
@@ -316,7 +317,7 @@ func TestTokens_StepUpGoesStaleWhileTheTokenLives(t *testing.T) {
 	c := s.seed(1, "")
 	token := s.issuer.Sign(s.issuer.Person("p1", cases.ScopeClaim).With("exp", start.Add(time.Hour).Unix()))
 	wrong := c
-	wrong.code = cases.NewClaimCode().Grouped()
+	wrong.code = paper.NewClaimCode().Grouped()
 	if a := s.claim(token, "k-00000001", wrong); a.status != http.StatusUnprocessableEntity {
 		t.Fatalf("%d %s", a.status, a.body)
 	}

@@ -3,12 +3,14 @@ package cases
 import (
 	"context"
 	"time"
+
+	"ellis.example/caseservice/internal/paper"
 )
 
 // Case is one form on its way. Times are UTC with microseconds.
 type Case struct {
 	ID          string
-	Receipt     Receipt
+	Receipt     paper.Receipt
 	Form        string
 	Status      string
 	Stage       string // shown stage: it never goes back, except when a case is reopened
@@ -80,7 +82,7 @@ type Reader interface {
 	// File returns the case and sub's relationship to it. ok is false when there is no such case.
 	File(ctx context.Context, sub, id string) (f File, ok bool, err error)
 	// FileByReceipt is File by receipt number.
-	FileByReceipt(ctx context.Context, sub string, r Receipt) (f File, ok bool, err error)
+	FileByReceipt(ctx context.Context, sub string, r paper.Receipt) (f File, ok bool, err error)
 	// List returns at most limit cases that sub has a relationship to, after the given position.
 	List(ctx context.Context, sub string, after Position, limit int) ([]File, error)
 	// Events returns at most limit events of a case with Seq > after, oldest first.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/ident"
+	"ellis.example/caseservice/internal/paper"
 )
 
 // ImportLine is one line of an import file: one case as JSON. docs/reference/case-import.md describes the format.
@@ -91,15 +92,15 @@ func (in ImportLine) create(now time.Time) (Create, error) {
 	return out, nil
 }
 
-func (in ImportLine) receipt() (Receipt, error) {
+func (in ImportLine) receipt() (paper.Receipt, error) {
 	if in.Receipt != "" {
-		return ParseReceipt(in.Receipt)
+		return paper.ParseReceipt(in.Receipt)
 	}
 	office := in.Office
 	if office == "" {
 		office = "IOE"
 	}
-	r, err := NewReceipt(office)
+	r, err := paper.NewReceipt(office)
 	if err != nil {
 		return "", fmt.Errorf("office: %q is not three letters", in.Office)
 	}

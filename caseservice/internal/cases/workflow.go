@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"ellis.example/caseservice/internal/paper"
 )
 
 // Text is one text in each language.
@@ -100,7 +102,7 @@ const (
 )
 
 // Begin returns a new case of the form, submitted on the given day.
-func (f *Form) Begin(id string, r Receipt, on Date, at time.Time) Case {
+func (f *Form) Begin(id string, r paper.Receipt, on Date, at time.Time) Case {
 	c := Case{ID: id, Receipt: r, Form: f.Code, SubmittedOn: on}
 	return f.enter(c, f.Statuses[firstStatus], nil, at)
 }

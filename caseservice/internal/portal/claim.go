@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/fault"
+	"ellis.example/caseservice/internal/paper"
 	"ellis.example/caseservice/internal/portal/caseapi"
 	"ellis.example/caseservice/internal/signin"
 	"ellis.example/caseservice/internal/ui"
@@ -69,18 +69,18 @@ func (p *Portal) claim(w http.ResponseWriter, r *http.Request) error {
 // readClaim checks what can be checked without asking anybody: a slip of the pen should not cost a sign-in.
 func readClaim(typed signin.Claim) (signin.Claim, []ui.FieldError) {
 	var wrong []ui.FieldError
-	receipt, err := cases.ParseReceipt(typed.Receipt)
+	receipt, err := paper.ParseReceipt(typed.Receipt)
 	switch {
 	case typed.Receipt == "":
 		wrong = append(wrong, ui.Wrong("receipt", ui.ErrReceiptRequired))
 	case err != nil:
 		wrong = append(wrong, ui.Wrong("receipt", ui.ErrReceiptFormat))
 	}
-	code, err := cases.ParseClaimCode(typed.Code)
+	code, err := paper.ParseClaimCode(typed.Code)
 	switch {
 	case typed.Code == "":
 		wrong = append(wrong, ui.Wrong("code", ui.ErrCodeRequired))
-	case errors.Is(err, cases.ErrCodeChecksum):
+	case errors.Is(err, paper.ErrCodeChecksum):
 		wrong = append(wrong, ui.Wrong("code", ui.ErrCodeChecksum))
 	case err != nil:
 		wrong = append(wrong, ui.Wrong("code", ui.ErrCodeFormat))

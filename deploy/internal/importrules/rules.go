@@ -79,7 +79,7 @@ var Cases = Module{
 	Path: "ellis.example/caseservice",
 	Layers: []Layer{
 		{Name: "leaves", May: []string{"leaves"}, Packages: []string{
-			"internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/i18n", "internal/ident", "internal/strictjson", "internal/unit",
+			"internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/i18n", "internal/ident", "internal/paper", "internal/strictjson", "internal/unit",
 		}},
 		{Name: "gen", May: []string{"gen"}, Packages: []string{"internal/gen", "internal/gen/copyleaves"}},
 		{Name: "ledger", May: []string{"leaves"}, Packages: []string{"internal/ledger"}},
@@ -94,10 +94,12 @@ var Cases = Module{
 
 		{Name: "api", May: []string{"leaves", "ledger", "cases", "accesstoken", "web"}, HTTP: true, Packages: []string{"internal/api"}},
 		{Name: "signin", May: []string{"leaves", "web"}, HTTP: true, Packages: []string{"internal/signin"}},
+		{Name: "signintest", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/signin/issuertest"}},
+		{Name: "caseapi", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/portal/caseapi"}},
 		// The portal has no case data of its own: it asks the API, as any other app would.
-		{Name: "portal", May: []string{"leaves", "signin", "ui", "web"}, HTTP: true, Packages: []string{"internal/portal"}},
+		{Name: "portal", May: []string{"leaves", "signin", "caseapi", "ui", "web"}, HTTP: true, Packages: []string{"internal/portal"}},
 		{Name: "cmd", HTTP: true, Packages: []string{"cmd/caseservice"}, May: []string{
-			"leaves", "ledger", "cases", "accesstoken", "web", "ui", "store", "api", "signin", "portal",
+			"leaves", "ledger", "cases", "accesstoken", "web", "ui", "store", "api", "signin", "caseapi", "portal",
 		}},
 	},
 	Only: []Only{

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/paper"
 )
 
 // Reads by key are not interrupted: they take microseconds, and a context that can end costs the driver a goroutine each.
@@ -21,7 +22,7 @@ func (s *Store) File(ctx context.Context, sub, id string) (cases.File, bool, err
 }
 
 // FileByReceipt implements cases.Reader.
-func (s *Store) FileByReceipt(ctx context.Context, sub string, r cases.Receipt) (cases.File, bool, error) {
+func (s *Store) FileByReceipt(ctx context.Context, sub string, r paper.Receipt) (cases.File, bool, error) {
 	return s.fileBy(ctx, s.stmts.fileByReceipt, sub, string(r))
 }
 

@@ -14,6 +14,7 @@ import (
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/fault"
 	"ellis.example/caseservice/internal/ledger"
+	"ellis.example/caseservice/internal/paper"
 	"ellis.example/caseservice/internal/store/sqlstore"
 	"ellis.example/caseservice/internal/store/storetest"
 	"ellis.example/caseservice/internal/unit"
@@ -306,7 +307,7 @@ func TestAttack_G12_HostileTextIsData(t *testing.T) {
 		if _, ok, err := s.File(t.Context(), text, text); ok || err != nil {
 			t.Errorf("%.20q: %v, %v", text, ok, err)
 		}
-		if _, ok, err := s.FileByReceipt(t.Context(), text, cases.Receipt(text)); ok || err != nil {
+		if _, ok, err := s.FileByReceipt(t.Context(), text, paper.Receipt(text)); ok || err != nil {
 			t.Errorf("%.20q: %v, %v", text, ok, err)
 		}
 		if got, err := s.List(t.Context(), text, cases.Position{ID: text}, 10); len(got) != 0 || err != nil {

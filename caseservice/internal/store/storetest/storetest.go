@@ -12,6 +12,7 @@ import (
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/ident"
 	"ellis.example/caseservice/internal/ledger"
+	"ellis.example/caseservice/internal/paper"
 	"ellis.example/caseservice/internal/unit"
 )
 
@@ -107,7 +108,7 @@ func race(t *testing.T, b Backend, of func(i int) unit.Unit) int {
 func sample(n int) cases.Create {
 	f := cases.Workflows().Forms["I-765"]
 	at := epoch.AddDate(0, -1, n)
-	c := f.Begin(ident.New("cas"), cases.Receipt(fmt.Sprintf("IOE%010d", n)), cases.DateOf(at), at)
+	c := f.Begin(ident.New("cas"), paper.Receipt(fmt.Sprintf("IOE%010d", n)), cases.DateOf(at), at)
 	ev := []cases.Event{{ID: ident.New("evt"), Seq: 1, Code: "submitted", At: at}}
 	c, err := f.Step(c, "received", at.Add(time.Hour))
 	if err != nil {

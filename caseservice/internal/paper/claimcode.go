@@ -1,4 +1,4 @@
-package cases
+package paper
 
 import (
 	"crypto/hmac"

@@ -1,4 +1,4 @@
-package cases_test
+package paper_test
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/paper"
 )
 
 var grouped = regexp.MustCompile(`^([0-9A-HJKMNP-TV-Z]{4}-){5}[0-9A-HJKMNP-TV-Z]{4}$`)
@@ -16,7 +16,7 @@ var grouped = regexp.MustCompile(`^([0-9A-HJKMNP-TV-Z]{4}-){5}[0-9A-HJKMNP-TV-Z]
 func TestClaimCode_SurvivesHowPeopleTypeIt(t *testing.T) {
 	t.Parallel()
 	for range 500 {
-		c := cases.NewClaimCode()
+		c := paper.NewClaimCode()
 		text := c.Grouped()
 		if !grouped.MatchString(text) {
 			t.Fatal(text)
@@ -26,7 +26,7 @@ func TestClaimCode_SurvivesHowPeopleTypeIt(t *testing.T) {
 			strings.NewReplacer("0", "O", "1", "l").Replace(text), strings.NewReplacer("0", "o", "1", "I").Replace(text),
 		}
 		for _, s := range typed {
-			if got, err := cases.ParseClaimCode(s); err != nil || got != c {
+			if got, err := paper.ParseClaimCode(s); err != nil || got != c {
 				t.Fatalf("%q: %v", s, err)
 			}
 		}
@@ -35,16 +35,16 @@ func TestClaimCode_SurvivesHowPeopleTypeIt(t *testing.T) {
 
 func TestClaimCode_SlipsAreFoundByTheChecksum(t *testing.T) {
 	t.Parallel()
-	text := strings.ReplaceAll(cases.NewClaimCode().Grouped(), "-", "")
+	text := strings.ReplaceAll(paper.NewClaimCode().Grouped(), "-", "")
 	missed := 0
 	for i := range text {
 		for _, r := range "0123456789ABCDEFGHJKMNPQRSTVWXYZ" {
 			if byte(r) == text[i] {
 				continue
 			}
-			if _, err := cases.ParseClaimCode(text[:i] + string(r) + text[i+1:]); err == nil {
+			if _, err := paper.ParseClaimCode(text[:i] + string(r) + text[i+1:]); err == nil {
 				missed++
-			} else if !errors.Is(err, cases.ErrCodeChecksum) {
+			} else if !errors.Is(err, paper.ErrCodeChecksum) {
 				t.Fatal(err)
 			}
 		}
@@ -56,9 +56,9 @@ func TestClaimCode_SlipsAreFoundByTheChecksum(t *testing.T) {
 
 func TestParseClaimCode_RefusesWhatIsNone(t *testing.T) {
 	t.Parallel()
-	good := cases.NewClaimCode().Grouped()
+	good := paper.NewClaimCode().Grouped()
 	for _, s := range []string{"", good[:len(good)-1], good + "0", good[:len(good)-1] + "U", good + "\n", strings.Repeat(" ", 100) + good, "é" + good[2:]} {
-		if _, err := cases.ParseClaimCode(s); !errors.Is(err, cases.ErrCodeFormat) {
+		if _, err := paper.ParseClaimCode(s); !errors.Is(err, paper.ErrCodeFormat) {
 			t.Errorf("%q: %v", s, err)
 		}
 	}
@@ -66,7 +66,7 @@ func TestParseClaimCode_RefusesWhatIsNone(t *testing.T) {
 
 func TestClaimCode_DoesNotPrintItself(t *testing.T) {
 	t.Parallel()
-	c := cases.NewClaimCode()
+	c := paper.NewClaimCode()
 	for _, s := range []string{fmt.Sprint(c), fmt.Sprintf("%v %s", c, c)} {
 		if strings.Contains(s, string(c)[:8]) {
 			t.Errorf("leaked in %q", s)
@@ -77,32 +77,32 @@ func TestClaimCode_DoesNotPrintItself(t *testing.T) {
 func TestCodeMAC_IsBoundToKeyReceiptAndCode(t *testing.T) {
 	t.Parallel()
 	k1, k2 := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
-	c := cases.NewClaimCode()
-	base := cases.CodeMAC(k1, "IOE0000000001", c)
+	c := paper.NewClaimCode()
+	base := paper.CodeMAC(k1, "IOE0000000001", c)
 	for name, other := range map[string][]byte{
-		"key":     cases.CodeMAC(k2, "IOE0000000001", c),
-		"receipt": cases.CodeMAC(k1, "IOE0000000002", c),
-		"code":    cases.CodeMAC(k1, "IOE0000000001", cases.NewClaimCode()),
-		"purpose": cases.ReceiptMAC(k1, "IOE0000000001"),
+		"key":     paper.CodeMAC(k2, "IOE0000000001", c),
+		"receipt": paper.CodeMAC(k1, "IOE0000000002", c),
+		"code":    paper.CodeMAC(k1, "IOE0000000001", paper.NewClaimCode()),
+		"purpose": paper.ReceiptMAC(k1, "IOE0000000001"),
 	} {
 		if bytes.Equal(base, other) {
 			t.Errorf("not bound to the %s", name)
 		}
 	}
-	if !bytes.Equal(base, cases.CodeMAC(k1, "IOE0000000001", c)) {
+	if !bytes.Equal(base, paper.CodeMAC(k1, "IOE0000000001", c)) {
 		t.Error("not deterministic")
 	}
 }
 
 func FuzzParseClaimCode(f *testing.F) {
-	f.Add(cases.NewClaimCode().Grouped())
+	f.Add(paper.NewClaimCode().Grouped())
 	f.Add("0000-0000-0000-0000-0000-0000")
 	f.Fuzz(func(t *testing.T, s string) {
-		c, err := cases.ParseClaimCode(s)
+		c, err := paper.ParseClaimCode(s)
 		if err != nil {
 			return
 		}
-		if again, err := cases.ParseClaimCode(c.Grouped()); err != nil || again != c || len(string(c)) != 24 {
+		if again, err := paper.ParseClaimCode(c.Grouped()); err != nil || again != c || len(string(c)) != 24 {
 			t.Fatalf("%q is not canonical", s)
 		}
 	})

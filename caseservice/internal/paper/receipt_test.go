@@ -1,16 +1,16 @@
-package cases_test
+package paper_test
 
 import (
 	"regexp"
 	"strings"
 	"testing"
 
-	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/paper"
 )
 
 func TestParseReceipt(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]cases.Receipt{
+	for in, want := range map[string]paper.Receipt{
 		"IOE0912345678":     "IOE0912345678",
 		"ioe-09-123-45678":  "IOE0912345678",
 		" EAC 0912345678 ":  "EAC0912345678",
@@ -27,7 +27,7 @@ func TestParseReceipt(t *testing.T) {
 		strings.Repeat("-", 40) + "IOE0912345678": "",
 		"' OR 1=1; --x": "",
 	} {
-		got, err := cases.ParseReceipt(in)
+		got, err := paper.ParseReceipt(in)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: got %q, %v", in, got, err)
 		}
@@ -36,18 +36,18 @@ func TestParseReceipt(t *testing.T) {
 
 func TestNewReceipt_IsRandomAndCanonical(t *testing.T) {
 	t.Parallel()
-	seen := map[cases.Receipt]bool{}
+	seen := map[paper.Receipt]bool{}
 	for range 2000 {
-		r, err := cases.NewReceipt("MSC")
+		r, err := paper.NewReceipt("MSC")
 		if err != nil || seen[r] {
 			t.Fatal(r, err)
 		}
 		seen[r] = true
-		if again, err := cases.ParseReceipt(string(r)); err != nil || again != r {
+		if again, err := paper.ParseReceipt(string(r)); err != nil || again != r {
 			t.Fatal(r, err)
 		}
 	}
-	if _, err := cases.NewReceipt("M1"); err == nil {
+	if _, err := paper.NewReceipt("M1"); err == nil {
 		t.Error("accepted an office of two characters")
 	}
 }
@@ -59,14 +59,14 @@ func FuzzParseReceipt(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		r, err := cases.ParseReceipt(s)
+		r, err := paper.ParseReceipt(s)
 		if err != nil {
 			return
 		}
 		if !canonicalReceipt.MatchString(string(r)) {
 			t.Fatalf("%q became %q", s, r)
 		}
-		if again, err := cases.ParseReceipt(string(r)); err != nil || again != r {
+		if again, err := paper.ParseReceipt(string(r)); err != nil || again != r {
 			t.Fatalf("%q is not canonical", r)
 		}
 	})
