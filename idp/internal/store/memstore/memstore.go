@@ -23,6 +23,13 @@ type Store struct {
 	clk  clock.Clock
 	seed maphash.Seed
 	sh   [shards]shard
+
+	rates [shards]rateShard
+}
+
+type rateShard struct {
+	mu sync.Mutex
+	m  map[rateKey]int64 // when the requests so far are worth no time any more, in nanoseconds
 }
 
 type key struct{ kind, key string }
@@ -44,10 +51,12 @@ type shard struct {
 func New(clk clock.Clock) *Store {
 	s := &Store{clk: clk, seed: maphash.MakeSeed()}
 	for i := range s.sh {
-		s.sh[i].m = map[key]entry{}
+		s.sh[i].m, s.rates[i].m = map[key]entry{}, map[rateKey]int64{}
 	}
 	return s
 }
+
+func (s *Store) hash(text string) uint64 { return maphash.String(s.seed, text) }
 
 func (s *Store) at(k key) *shard { return &s.sh[maphash.Comparable(s.seed, k)%shards] }
 
