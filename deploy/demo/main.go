@@ -159,22 +159,8 @@ func (d *demo) serve(ctx context.Context, data *data) (err error) {
 	g := launch.NewGroup(data.logs())
 	defer g.Stop()
 	d.say("starting")
-	var procs []*launch.Process
-	for _, s := range []launch.Spec{d.cfg.IDPSpec(), d.cfg.CaseAPISpec(), d.cfg.PortalSpec(portalID)} {
-		p, err := g.Start(s)
-		if err != nil {
-			return err
-		}
-		procs = append(procs, p)
-	}
-	d.pids = map[string][]int{}
-	start, done := context.WithTimeout(ctx, startTime)
-	defer done()
-	for _, p := range procs {
-		if err := p.Ready(start); err != nil {
-			return err
-		}
-		d.pids[p.Name] = append(d.pids[p.Name], p.Pid)
+	if err := d.startServices(ctx, g); err != nil {
+		return err
 	}
 	if err := d.announce(data.state); err != nil {
 		return err
@@ -186,6 +172,31 @@ func (d *demo) serve(ctx context.Context, data *data) (err error) {
 		return cause
 	}
 	d.say("stopping")
+	return nil
+}
+
+// startServices starts the identity provider, then what asks it for keys and metadata: who finds nobody there waits before
+// asking again.
+func (d *demo) startServices(ctx context.Context, g *launch.Group) error {
+	ctx, done := context.WithTimeout(ctx, startTime)
+	defer done()
+	d.pids = map[string][]int{}
+	for _, together := range [][]launch.Spec{{d.cfg.IDPSpec()}, {d.cfg.CaseAPISpec(), d.cfg.PortalSpec(portalID)}} {
+		var procs []*launch.Process
+		for _, s := range together {
+			p, err := g.Start(s)
+			if err != nil {
+				return err
+			}
+			procs = append(procs, p)
+			d.pids[p.Name] = append(d.pids[p.Name], p.Pid)
+		}
+		for _, p := range procs {
+			if err := p.Ready(ctx); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

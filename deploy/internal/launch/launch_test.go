@@ -48,15 +48,20 @@ func child(what string) {
 	if addr := os.Getenv("LISTEN"); addr != "" {
 		began := time.Now()
 		_ = http.ListenAndServe(addr, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { //nolint:gosec // a test
-			if time.Since(began) < 100*time.Millisecond {
+			switch age := time.Since(began); {
+			case age < 100*time.Millisecond:
 				w.WriteHeader(http.StatusServiceUnavailable)
+			case age < 200*time.Millisecond:
+				_, _ = io.WriteString(w, `{"status":"ready","degraded":["issuer"]}`)
+			default:
+				_, _ = io.WriteString(w, `{"status":"ready"}`)
 			}
 		}))
 	}
 	time.Sleep(time.Minute)
 }
 
-// spec is a child of this binary that is ready after 100 ms.
+// spec is a child of this binary that serves after 100 ms and whose parts all work after 200 ms.
 func spec(t *testing.T, what string) Spec {
 	t.Helper()
 	var ports Ports
@@ -105,10 +110,13 @@ func TestReady_WaitsForAChildThatServesAndStopEndsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp, err := http.Get(p.Spec.Ready)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("ready, yet it answers %v (%v)", resp, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	_ = resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // only read
+	if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK || strings.Contains(string(body), "degraded") {
+		t.Fatalf("ready, yet it answers %s %s (%v)", resp.Status, body, err)
+	}
 	g.Stop()
 	gone(t, p.Pid)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)

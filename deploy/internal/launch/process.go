@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ type Spec struct {
 	Path string
 	Args []string
 	Env  []string // KEY=VALUE, beside the environment of this process
-	// Ready is the URL that answers 200 once the process serves.
+	// Ready is the URL that answers 200 once the process serves, with a JSON object that may name what is "degraded".
 	Ready string
 }
 
@@ -157,7 +158,8 @@ func (p *Process) terminate() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may be gone
 }
 
-// Ready waits until the child serves. Errors: *Death; that of ctx, with the last answer.
+// Ready waits until the child serves and says of nothing that it does not work at the moment. Errors: *Death; that of ctx,
+// with the last answer.
 func (p *Process) Ready(ctx context.Context) error {
 	last := errors.New("no answer yet")
 	client := &http.Client{Timeout: 2 * time.Second}
@@ -184,9 +186,16 @@ func probe(ctx context.Context, client *http.Client, url string) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only the status counts
+	defer resp.Body.Close() //nolint:errcheck // only read
 	if resp.StatusCode != http.StatusOK {
 		return errors.New(url + " answers " + resp.Status)
+	}
+	var state struct {
+		Degraded []string `json:"degraded"`
+	}
+	_ = json.NewDecoder(resp.Body).Decode(&state) // who says nothing is ready
+	if len(state.Degraded) > 0 {
+		return fmt.Errorf("%s says that this does not work: %s", url, strings.Join(state.Degraded, ", "))
 	}
 	return nil
 }
