@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/fault"
 )
 
@@ -45,9 +46,9 @@ type Session struct {
 	EndedAt    time.Time // zero while it lives
 }
 
-// Alive reports whether the session may be used at now.
+// Alive reports whether the session may be used at now. One that a wrong clock began in the future may not.
 func (s Session) Alive(now time.Time) bool {
-	return s.EndedAt.IsZero() && now.Before(s.LastSeen.Add(IdleTimeout)) && now.Before(s.CreatedAt.Add(AbsoluteTimeout))
+	return s.EndedAt.IsZero() && !clock.Future(s.CreatedAt, now) && now.Before(s.LastSeen.Add(IdleTimeout)) && now.Before(s.CreatedAt.Add(AbsoluteTimeout))
 }
 
 // Satisfies reports whether the session proves at least the given class. An unknown class is never satisfied.
