@@ -8,7 +8,7 @@ import (
 	"ellis.example/idp/internal/unit"
 )
 
-type otherWrite struct{ n int }
+type otherWrite struct{}
 
 func (otherWrite) UnitWrite() {}
 
