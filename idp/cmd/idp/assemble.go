@@ -214,7 +214,7 @@ func (p *provider) jobs() []background.Job {
 	out := []background.Job{
 		{Name: "audit-index", Every: 2 * time.Second, Do: p.store.IndexAudit},
 		{Name: "sweep", Every: time.Minute, Do: func(ctx context.Context) error {
-			_, err := p.store.Sweep(ctx, p.clock.Now())
+			_, err := p.store.SweepOn(ctx, p.clock.Now())
 			return err
 		}},
 		{Name: "keys", Every: time.Minute, Do: p.ring.Maintain},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ellis.example/idp/internal/account"
+	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/grant"
 	"ellis.example/idp/internal/ident"
 	"ellis.example/idp/internal/session"
@@ -104,7 +105,7 @@ func (g Gatherer) signedIn(ctx context.Context, cookie string, now time.Time) (s
 
 // PendingIs reports whether cookie belongs to the half-finished sign-in of this flow, and that is not too old.
 func (f Flow) PendingIs(cookie string, now time.Time) bool {
-	if f.Pending == nil || cookie == "" || !now.Before(f.Pending.At.Add(PendingLifetime)) {
+	if f.Pending == nil || cookie == "" || !now.Before(f.Pending.At.Add(PendingLifetime)) || clock.Future(f.Pending.At, now) {
 		return false
 	}
 	h := ident.Hash(cookie)

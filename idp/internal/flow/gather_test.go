@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ellis.example/idp/internal/account"
+	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/flow"
 	"ellis.example/idp/internal/grant"
 	"ellis.example/idp/internal/ident"
@@ -82,6 +83,7 @@ func TestState_IsOfTheCookiesThatWereSent(t *testing.T) {
 		{"half a sign-in beside a session: the factor is of the former", "alive", "half", half, t0, "ses_1", true, true, true},
 		{"another's half sign-in", "", "other", half, t0, "", false, false, false},
 		{"half a sign-in that took too long", "", "half", half, t0.Add(flow.PendingLifetime), "", false, false, false},
+		{"half a sign-in of the future", "", "half", half, t0.Add(-clock.Skew - 1), "", false, false, false},
 	} {
 		st, err := s.gather().State(t.Context(), c.flow, c.session, c.signin, c.now)
 		if err != nil || st.Session.ID != c.who || (st.Account.ID != "") != (c.who != "") || st.Pending != c.pending || st.HasFactor != c.factor || (len(st.Consents) > 0) != c.consents {

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/grant"
 	"ellis.example/idp/internal/ident"
 )
@@ -31,6 +32,8 @@ func TestFamily_EndsIdleAbsoluteOrRevoked(t *testing.T) {
 		"used lately":               {used, grant.AbsoluteLifetime - 1, true},
 		"used lately, but very old": {used, grant.AbsoluteLifetime, false},
 		"revoked":                   {revoked, 0, false},
+		"clock set back a little":   {f, -clock.Skew, true},
+		"begun in the future":       {f, -clock.Skew - 1, false},
 	} {
 		if got := c.f.Stands(now.Add(c.at)); got != c.want {
 			t.Errorf("%s: %v", name, got)
@@ -69,7 +72,8 @@ func TestRefresh_RetryOnlyInTheWindowForTheSameRequest(t *testing.T) {
 		"at once":             {used, child, "a b", "r", 0, true},
 		"at the edge":         {used, child, "a b", "r", grant.RetryWindow, true},
 		"too late":            {used, child, "a b", "r", grant.RetryWindow + 1, false},
-		"before it was used":  {used, child, "a b", "r", -1, false},
+		"clock set back":      {used, child, "a b", "r", -grant.RetryWindow, true},
+		"set back too far":    {used, child, "a b", "r", -grant.RetryWindow - 1, false},
 		"other scope":         {used, child, "a", "r", 0, false},
 		"other resource":      {used, child, "a b", "", 0, false},
 		"successor used":      {used, spentChild, "a b", "r", 0, false},

@@ -3,6 +3,7 @@ package grant
 import (
 	"time"
 
+	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/ident"
 )
 
@@ -13,6 +14,7 @@ const (
 )
 
 // RetryWindow is how long after its use a refresh token still yields the same successor, for a client that lost the answer.
+// It reaches as far back, because the clock may have been set back meanwhile, or be another replica's: that is no theft.
 const RetryWindow = 10 * time.Second
 
 // New returns a family of a grant that begins at now.
@@ -31,8 +33,10 @@ func (f Family) Ends() time.Time {
 	return f.ExpiresAt
 }
 
-// Stands reports whether the family may still be used at now.
-func (f Family) Stands(now time.Time) bool { return f.Revoked.IsZero() && now.Before(f.Ends()) }
+// Stands reports whether the family may still be used at now. One that a wrong clock began in the future waits for it.
+func (f Family) Stands(now time.Time) bool {
+	return f.Revoked.IsZero() && now.Before(f.Ends()) && !clock.Future(f.CreatedAt, now)
+}
 
 // Live reports whether the token is the leaf of its family.
 func (r Refresh) Live() bool { return r.UsedAt.IsZero() }
@@ -43,5 +47,5 @@ func (r Refresh) Live() bool { return r.UsedAt.IsZero() }
 func (r Refresh) MayRetry(successor Refresh, scope, resource string, now time.Time) bool {
 	since := now.Sub(r.UsedAt)
 	return !r.Live() && successor.Hash == r.Child && successor.Live() && len(r.Sealed) > 0 &&
-		since >= 0 && since <= RetryWindow && r.Scope == scope && r.Resource == resource
+		since >= -RetryWindow && since <= RetryWindow && r.Scope == scope && r.Resource == resource
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ory/fosite"
 
+	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/grant"
 	"ellis.example/idp/internal/ident"
 )
@@ -65,8 +66,8 @@ func (s codeStrategy) GenerateAuthorizeCode(ctx context.Context, _ fosite.Reques
 
 // ValidateAuthorizeCode implements oauth2.AuthorizeCodeStrategy: form and age.
 func (s codeStrategy) ValidateAuthorizeCode(ctx context.Context, _ fosite.Requester, code string) error {
-	w := workOf(ctx)
-	if !ident.IsToken(ident.AuthorizationCode, code) || w.code == nil || !s.p.Clock.Now().Before(w.code.ExpiresAt) {
+	w, now := workOf(ctx), s.p.Clock.Now()
+	if !ident.IsToken(ident.AuthorizationCode, code) || w.code == nil || !now.Before(w.code.ExpiresAt) || clock.Future(w.code.Grant.At, now) {
 		return errInvalidGrant
 	}
 	return nil

@@ -81,6 +81,9 @@ func (p *Provider) authenticate(r *http.Request, form url.Values) (*caller, erro
 	case client.AuthPrivateKey:
 		ok = ok && entry.TokenEndpointAuth == client.AuthPrivateKey && cred.proof.good(entry.ID, []string{p.issuer, p.issuer + "/token"}, p.Clock.Now()) && cred.proof.signedBy(entry)
 		if ok {
+			if ok, err = p.unswept(ctx, cred.proof); err != nil {
+				return nil, err
+			}
 			c.spend = []unit.Write{unit.Spend{Kind: spendAssertion, Key: unit.Key(entry.ID, cred.proof.jti), Until: cred.proof.until()}}
 		}
 	default:
@@ -96,6 +99,13 @@ func (p *Provider) authenticate(r *http.Request, form url.Values) (*caller, erro
 	}
 	web.Info(ctx).Client = entry.ID
 	return c, nil
+}
+
+// unswept reports whether a use of the assertion would still be known: after a clock was set back, one that ended before the
+// last sweep reads like one that nobody has used.
+func (p *Provider) unswept(ctx context.Context, a assertion) (bool, error) {
+	swept, err := p.Spent.SweptTo(ctx)
+	return a.until().After(swept), err
 }
 
 // strangers records a failed authentication and returns its one answer.

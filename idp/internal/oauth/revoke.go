@@ -74,6 +74,8 @@ func (p *Provider) revocation(ctx context.Context, c *caller, text string) ([]un
 	} else if err != nil && !errors.Is(err, grant.ErrNotFound) {
 		return nil, e, err
 	}
-	until := time.Unix(a.Expires, 0).UTC().Add(time.Minute)
-	return []unit.Write{grant.RevokeToken{JTI: a.JTI, At: now, Until: until}}, e, nil
+	return []unit.Write{grant.RevokeToken{JTI: a.JTI, At: now, Until: tombstoneOf(a)}}, e, nil
 }
+
+// tombstoneOf is until when the revocation of a token is kept.
+func tombstoneOf(a accessClaims) time.Time { return time.Unix(a.Expires, 0).UTC().Add(time.Minute) }

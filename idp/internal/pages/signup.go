@@ -11,6 +11,7 @@ import (
 
 	"ellis.example/idp/internal/account"
 	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/i18n"
 	"ellis.example/idp/internal/ident"
@@ -195,7 +196,7 @@ func (p *Pages) liveLink(r *http.Request, token string) (account.Link, error) {
 	if err != nil {
 		return account.Link{}, err
 	}
-	if link.Purpose != account.SignUp || !link.SpentAt.IsZero() || !p.Clock.Now().Before(link.ExpiresAt) {
+	if link.Purpose != account.SignUp || !link.SpentAt.IsZero() || !p.Clock.Now().Before(link.ExpiresAt) || clock.Future(link.At, p.Clock.Now()) {
 		return link, account.ErrLinkDead
 	}
 	return link, nil

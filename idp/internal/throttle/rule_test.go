@@ -71,3 +71,17 @@ func TestReserve_DelayNeverOverflows(t *testing.T) {
 		}
 	}
 }
+
+func TestReserve_ADelayThatAWrongClockSetHoldsNobodyUpForYears(t *testing.T) {
+	t.Parallel()
+	r := throttle.Rule{Cap: 12, SoftFrom: 5, MaxDelay: time.Minute}
+	c := throttle.Counter{Failures: 10, Until: t0.Add(r.MaxDelay), UpdatedAt: t0}
+	if same, wait, locked := r.Reserve(c, t0); wait != r.MaxDelay || locked || same != c {
+		t.Fatalf("the longest delay: %+v, %v, %v", same, wait, locked)
+	}
+	c.Until = t0.AddDate(10, 0, 0)
+	next, wait, locked := r.Reserve(c, t0)
+	if wait != 0 || locked || next.Failures != 11 || !next.Until.Equal(t0.Add(r.MaxDelay)) {
+		t.Fatalf("ten years ahead: %+v, %v, %v", next, wait, locked)
+	}
+}

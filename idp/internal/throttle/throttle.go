@@ -65,7 +65,7 @@ func (r Rule) Reserve(c Counter, now time.Time) (next Counter, wait time.Duratio
 	switch {
 	case c.Failures >= r.Cap:
 		return c, 0, true
-	case now.Before(c.Until):
+	case now.Before(c.Until) && c.Until.Sub(now) <= r.MaxDelay: // longer, and a clock was wrong when it was set
 		return c, c.Until.Sub(now), false
 	}
 	c.Failures++

@@ -19,7 +19,7 @@ func (s *Store) PutFlow(ctx context.Context, f flow.Flow) error {
 	if err != nil {
 		return err
 	}
-	ok, err := s.CompareAndPut(ctx, kindFlow, f.ID, old, b, f.ExpiresAt.Sub(s.clk.Now()))
+	ok, err := s.CompareAndPut(ctx, kindFlow, f.ID, old, b, min(f.ExpiresAt.Sub(s.clk.Now()), flow.Lifetime))
 	if err == nil && !ok {
 		return flow.ErrStale
 	}

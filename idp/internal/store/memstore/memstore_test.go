@@ -90,3 +90,16 @@ func TestPutFlow_OneOfManyWritersWins(t *testing.T) {
 		t.Fatalf("after deletion: %v", err)
 	}
 }
+
+func TestPutFlow_AFlowOfAWrongClockLivesNoLongerThanAnother(t *testing.T) {
+	t.Parallel()
+	clk := clock.NewFake(t0)
+	s := memstore.New(clk)
+	if err := s.PutFlow(t.Context(), flow.Flow{ID: "flw_1", ExpiresAt: t0.AddDate(10, 0, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	clk.Advance(flow.Lifetime)
+	if _, err := s.GetFlow(t.Context(), "flw_1"); !errors.Is(err, flow.ErrNotFound) {
+		t.Fatalf("got %v", err)
+	}
+}

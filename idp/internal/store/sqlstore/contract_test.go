@@ -42,6 +42,10 @@ func TestContract_APIs(t *testing.T) {
 	contract(t, func(t *testing.T, o opener) { storetest.APIs(t, o) })
 }
 
+func TestContract_Sweeps(t *testing.T) {
+	contract(t, func(t *testing.T, o opener) { storetest.Sweeps(t, o) })
+}
+
 func TestContract_Grants(t *testing.T) {
 	contract(t, func(t *testing.T, o opener) { storetest.Grants(t, o) })
 }
