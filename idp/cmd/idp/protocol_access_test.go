@@ -302,6 +302,27 @@ func TestAttack_B30_ADisabledAccountsCodesAndTokensAreDead(t *testing.T) {
 	}
 }
 
+func TestAttack_B30_EveryReadLooksAtTheAccountAndTheGrantThemselves(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]string{"the account": `UPDATE accounts SET status = 'disabled' WHERE email = ?`, "the grant": `UPDATE grants SET revoked_at = 1 WHERE account = (SELECT id FROM accounts WHERE email = ?)`} {
+		w := newWorld(t)
+		b := w.browser()
+		a := w.redeem("web", b.newCode(ana, "web"))
+		info := w.redeem("web", b.newCode(ana, "web", "scope", "openid")).str("access_token")
+		code := b.newCode(ana, "web")
+		w.exec(end, ana) // without what a command ends with it
+		if w.active("cases", a.str("access_token")) || w.active("web", info) || w.active("web", a.str("refresh_token")) {
+			t.Errorf("%s: a token stands", name)
+		}
+		w.wants(name+": UserInfo", w.userinfo(info), http.StatusUnauthorized, "invalid_token")
+		w.wants(name+": refresh", w.refresh("web", a.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
+		w.wants(name+": code", w.redeem("web", code), http.StatusBadRequest, "invalid_grant")
+		if p := b.authorize(request("web", "prompt", "none")); name == "the account" && p.answer(appURI).Get("error") != "login_required" {
+			t.Errorf("%s: single sign-on answers %q", name, p.out)
+		}
+	}
+}
+
 func TestAttack_B32_AWithdrawnGrantAndADisabledClientAreDead(t *testing.T) {
 	t.Parallel()
 	for _, why := range []string{"the consent is withdrawn", "the client is disabled", "the client is deleted", "the person signs out"} {

@@ -86,12 +86,15 @@ func (p *Provider) introspectedRefresh(ctx context.Context, c *caller, text stri
 	if err != nil {
 		return introspection{}, e, err
 	}
-	now := p.Clock.Now()
 	e.Family, e.Grant, e.Txn = fam.ID, g.ID, g.Txn
-	switch {
-	case fam.Client != c.ID:
+	if fam.Client != c.ID {
 		return introspection{}, refused(e, "foreign"), nil
-	case !leaf.Live(), !g.Stands(), !fam.Stands(now):
+	}
+	var gone *protoError
+	if err := p.standing(ctx, g); err != nil && !errors.As(err, &gone) {
+		return introspection{}, e, err
+	}
+	if gone != nil || !leaf.Live() || !g.Stands() || !fam.Stands(p.Clock.Now()) {
 		return introspection{}, refused(e, "inactive"), nil
 	}
 	e.Account, e.Session = g.Account, g.Session
