@@ -45,6 +45,7 @@ type provider struct {
 	public  http.Handler
 	inner   http.Handler // the private listener's
 	points  *audit.Checkpointer
+	strange *throttle.Strangers
 }
 
 // secrets are the long-lived ones that are made at the first start and kept sealed.
@@ -168,16 +169,18 @@ func (p *provider) wire(sec secrets) error {
 		Store: p.store, Commit: p.store, Seal: p.sealer, Relay: p.relay, Clock: p.clock, Log: p.log, Observe: counter(p.metrics, "idp_mail_total", "Attempts to deliver mail, by outcome."),
 	}).Init()
 	clients, apis := client.NewCache(p.store, p.clock), api.NewCache(p.store, p.clock)
+	networks := throttle.NewNetworks(p.memory, p.limits, countBy(p.metrics, "idp_limited_total", "Requests refused because of their network's share, by kind; store_failed: requests that could not be counted and passed.", "kind"))
+	p.strange = throttle.NewStrangers(p.store, p.clock, p.log, countBy(p.metrics, "idp_strangers_total", "Refusals of requests that name nobody known or were not looked at, by type of event.", "type"))
 	gather := flow.Gatherer{Sessions: p.store, Accounts: p.store, Consents: p.store, Factors: p.store, Subjects: client.Subjects{Clients: clients, Keys: p.ring}}
 	act := acts.New(p.store, p.clock)
 	shown = pages.New(pages.Deps{
 		Issuer: p.issuer, Edge: edge, Renderer: renderer, Clock: p.clock, Store: p.store, Commit: p.store, Flows: p.memory, Volatile: p.memory,
 		Gather: gather, Clients: clients, APIs: apis, Passwords: factor.NewPasswords(p.pepper, p.hashing), Seal: p.sealer, RecoveryKey: sec.recovery,
-		Limiter: throttle.New(p.store, p.clock, sec.throttle), Acts: act, Wake: p.mailer.Wake, Name: p.name,
+		Limiter: throttle.New(p.store, p.clock, sec.throttle), Networks: networks, Strangers: p.strange, Acts: act, Wake: p.mailer.Wake, Name: p.name,
 	})
 	protocol, err := oauth.New(oauth.Deps{
 		Issuer: p.issuer, Clients: clients, APIs: apis, Keys: p.ring, Grants: p.store, Spent: p.store, Commit: p.store, Flows: p.memory, Codes: p.memory,
-		Gather: gather, Accounts: p.store, Sessions: p.store, Acts: act, Edge: edge, Show: shown.Show, Clock: p.clock, RefreshSecret: sec.refresh,
+		Gather: gather, Accounts: p.store, Sessions: p.store, Acts: act, Networks: networks, Strangers: p.strange, Edge: edge, Show: shown.Show, Clock: p.clock, RefreshSecret: sec.refresh,
 	})
 	if err != nil {
 		return err
@@ -192,11 +195,16 @@ func (p *provider) wire(sec secrets) error {
 	return nil
 }
 
-// counter returns a function that counts by one label.
+// counter returns a function that counts outcomes.
 func counter(reg prometheus.Registerer, name, help string) func(string) {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"outcome"})
+	return countBy(reg, name, help, "outcome")
+}
+
+// countBy returns a function that counts by one label.
+func countBy(reg prometheus.Registerer, name, help, label string) func(string) {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	reg.MustRegister(c)
-	return func(outcome string) { c.WithLabelValues(outcome).Inc() }
+	return func(value string) { c.WithLabelValues(value).Inc() }
 }
 
 // degraded names what does not work at the moment.
@@ -218,6 +226,7 @@ func (p *provider) jobs() []background.Job {
 			return err
 		}},
 		{Name: "keys", Every: time.Minute, Do: p.ring.Maintain},
+		{Name: "strangers", Every: time.Minute, Do: p.strange.Flush},
 	}
 	if p.points != nil {
 		out = append(out, background.Job{Name: "checkpoint", Every: 30 * time.Second, Do: p.points.Once})

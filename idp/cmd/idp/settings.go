@@ -16,6 +16,7 @@ import (
 	"ellis.example/idp/internal/factor"
 	"ellis.example/idp/internal/notify"
 	"ellis.example/idp/internal/seal"
+	"ellis.example/idp/internal/throttle"
 )
 
 const envPrefix = "IDP"
@@ -35,6 +36,7 @@ type settings struct {
 	proxies    []netip.Prefix
 	drain      time.Duration
 	migrate    bool
+	limits     throttle.Limits
 
 	hashing factor.Params
 	clock   clock.Clock
@@ -77,6 +79,7 @@ func serveFlags(f *pflag.FlagSet) {
 	f.String("contact", "", "e-mail address or URL for people who need help")
 	f.StringSlice("trusted-proxies", nil, "networks of reverse proxies whose X-Forwarded-For is believed: 10.0.0.0/8")
 	f.Duration("drain", 10*time.Second, "how long requests that are under way may take at the end")
+	limitFlags(f)
 	f.Bool("auto-migrate", true, "bring an older or empty database up to date before serving")
 }
 
@@ -123,6 +126,9 @@ func readSettings(cmd *cobra.Command) (s settings, err error) {
 		return s, err
 	}
 	if s.drain, err = cmd.Flags().GetDuration("drain"); err != nil {
+		return s, err
+	}
+	if s.limits, err = readLimits(cmd); err != nil {
 		return s, err
 	}
 	s.migrate, err = cmd.Flags().GetBool("auto-migrate")

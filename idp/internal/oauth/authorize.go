@@ -12,6 +12,7 @@ import (
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/flow"
 	"ellis.example/idp/internal/ident"
+	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/unit"
 	"ellis.example/idp/internal/web"
 )
@@ -31,6 +32,9 @@ var steps = map[flow.Step]string{flow.SignIn: "/signin", flow.Factor: "/signin/f
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	if q := r.URL.Query(); r.Method != http.MethodPost && q.Has("flow") && !q.Has("client_id") {
 		return p.resume(w, r, q.Get("flow"))
+	}
+	if err := p.Networks.Take(r.Context(), throttle.Begin, web.Info(r.Context()).IP); err != nil {
+		return err
 	}
 	return p.begin(w, r)
 }
@@ -140,7 +144,8 @@ func (p *Provider) advance(w http.ResponseWriter, r *http.Request, f flow.Flow, 
 	return nil
 }
 
-// noAddressee records a request that nobody can be answered for, and lets the error become a page.
+// noAddressee records a request that nobody can be answered for, and lets the error become a page. What names no client is a
+// stranger's.
 func (p *Provider) noAddressee(ctx context.Context, v url.Values, err error) error {
 	f := fault.Of(err)
 	if f.Kind != fault.Invalid {
@@ -149,7 +154,12 @@ func (p *Provider) noAddressee(ctx context.Context, v url.Values, err error) err
 	e := p.event(ctx, "authorize.refused", audit.Refused)
 	e.Reason = f.Code
 	e.Detail = map[string]string{"client_id": clip(v.Get("client_id")), "redirect_uri": clip(v.Get("redirect_uri"))}
-	if err := p.Commit.Commit(ctx, unit.Unit{Event: e}); err != nil {
+	if web.Info(ctx).Client == "" {
+		err = p.Strangers.Refused(ctx, e)
+	} else {
+		err = p.Commit.Commit(ctx, unit.Unit{Event: e})
+	}
+	if err != nil {
 		return err
 	}
 	return f

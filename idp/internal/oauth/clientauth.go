@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"ellis.example/idp/internal/client"
+	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/unit"
 	"ellis.example/idp/internal/web"
 )
@@ -108,14 +109,22 @@ func (p *Provider) unswept(ctx context.Context, a assertion) (bool, error) {
 	return a.until().After(swept), err
 }
 
-// strangers records a failed authentication and returns its one answer.
+// strangers records a failed authentication and returns its one answer. One network's failures are limited: a client that is
+// right is never asked how many others were wrong.
 func (p *Provider) strangers(ctx context.Context, known, claimed string) error {
+	if err := p.Networks.Take(ctx, throttle.Failure, web.Info(ctx).IP); err != nil {
+		return err
+	}
 	e := refused(p.clientEvent(ctx, "client.refused", ""), "invalid_client")
 	e.Client = known
+	var err error
 	if known == "" {
 		e.Detail = map[string]string{"client_id": claimed}
+		err = p.Strangers.Refused(ctx, e)
+	} else {
+		err = p.Commit.Commit(ctx, unit.Unit{Event: e})
 	}
-	if err := p.Commit.Commit(ctx, unit.Unit{Event: e}); err != nil {
+	if err != nil {
 		return err
 	}
 	return errClientAuth

@@ -19,6 +19,7 @@ import (
 	"ellis.example/idp/internal/flow"
 	"ellis.example/idp/internal/grant"
 	"ellis.example/idp/internal/session"
+	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/ui"
 	"ellis.example/idp/internal/unit"
 	"ellis.example/idp/internal/web"
@@ -70,6 +71,8 @@ type Deps struct {
 	Accounts      account.Reader
 	Sessions      session.Reader
 	Acts          SignOuter
+	Networks      *throttle.Networks
+	Strangers     *throttle.Strangers
 	Edge          *web.Edge
 	Show          func(w http.ResponseWriter, r *http.Request, status int, p ui.Page) error // in the reader's language
 	Clock         clock.Clock
@@ -89,7 +92,7 @@ type Provider struct {
 func New(d Deps) (*Provider, error) {
 	missing := d.Issuer == nil || d.Clients == nil || d.APIs == nil || d.Keys == nil || d.Grants == nil || d.Spent == nil || d.Commit == nil ||
 		d.Flows == nil || d.Codes == nil || d.Gather == nil || d.Accounts == nil || d.Sessions == nil || d.Acts == nil || d.Edge == nil ||
-		d.Show == nil || d.Clock == nil
+		d.Show == nil || d.Clock == nil || d.Networks == nil || d.Strangers == nil
 	if missing {
 		return nil, errors.New("oauth: a dependency is missing")
 	}

@@ -11,7 +11,9 @@ import (
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/grant"
+	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/unit"
+	"ellis.example/idp/internal/web"
 )
 
 // answer of the token endpoint (RFC 6749 §5.1).
@@ -65,11 +67,17 @@ func (p *Provider) grantToken(r *http.Request, c *caller, form url.Values) (toke
 }
 
 // refuseToken records that a client got no token, and returns why. e may name what the request was about. The client's
-// assertion is used up by a refused request too.
+// assertion is used up by a refused request too. Whoever names a public client is anybody: what they are refused without any
+// effect is limited by network.
 func (p *Provider) refuseToken(ctx context.Context, c *caller, about audit.Event, err error, writes ...unit.Write) error {
 	var pe *protoError
 	if !errors.As(err, &pe) {
 		return err
+	}
+	if !c.Confidential() && len(writes) == 0 {
+		if err := p.Networks.Take(ctx, throttle.Failure, web.Info(ctx).IP); err != nil {
+			return err
+		}
 	}
 	e := refused(p.clientEvent(ctx, "token.refused", c.ID), pe.auditReason())
 	if about.Type != "" {

@@ -5,7 +5,9 @@ import (
 	"net/http"
 
 	"ellis.example/idp/internal/account"
+	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/unit"
+	"ellis.example/idp/internal/web"
 )
 
 // claims of a person (OpenID Connect Core §5.1). Empty ones are left out.
@@ -61,9 +63,19 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 
 // refuseUserinfo records a refusal. Only a token of ours names anything in it.
 func (p *Provider) refuseUserinfo(r *http.Request, b bearer, answer error, reason string) error {
-	e := refused(p.clientEvent(r.Context(), "userinfo.refused", b.claims.ClientID), reason)
+	ctx := r.Context()
+	if err := p.Networks.Take(ctx, throttle.Failure, web.Info(ctx).IP); err != nil {
+		return err
+	}
+	e := refused(p.clientEvent(ctx, "userinfo.refused", b.claims.ClientID), reason)
 	e.JTI = b.claims.JTI
-	if err := p.Commit.Commit(r.Context(), unit.Unit{Event: e}); err != nil {
+	var err error
+	if e.Client == "" {
+		err = p.Strangers.Refused(ctx, e)
+	} else {
+		err = p.Commit.Commit(ctx, unit.Unit{Event: e})
+	}
+	if err != nil {
 		return err
 	}
 	return answer

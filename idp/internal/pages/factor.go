@@ -178,7 +178,7 @@ func (p *Pages) reserve(r *http.Request, a account.Account, c throttle.Class) (*
 	}
 	g, err := p.Limiter.Reserve(r.Context(), throttle.Subject{Class: c, Account: a.ID, IP: web.Info(r.Context()).IP, Known: known})
 	if throttled(err) != nil {
-		return nil, p.refused(r, a, "signin.factor", "throttled", err)
+		return nil, p.unheard(r, a, "signin.factor", err)
 	}
 	return g, err
 }

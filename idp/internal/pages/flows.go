@@ -14,6 +14,7 @@ import (
 	"ellis.example/idp/internal/flow"
 	"ellis.example/idp/internal/ident"
 	"ellis.example/idp/internal/session"
+	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/ui"
 	"ellis.example/idp/internal/web"
 )
@@ -105,6 +106,9 @@ func (s step) app() *ui.App {
 
 // visit begins a flow that leads to a page of this provider, and answers with the way to its first step.
 func (p *Pages) visit(w http.ResponseWriter, r *http.Request, to string, want flow.Want) error {
+	if err := p.Networks.Take(r.Context(), throttle.Begin, web.Info(r.Context()).IP); err != nil {
+		return err
+	}
 	now := p.Clock.Now()
 	token := p.Edge.Cookies.Flow(r)
 	if token == "" {

@@ -63,6 +63,8 @@ type Deps struct {
 	Seal        *seal.Sealer
 	RecoveryKey []byte // hashes recovery codes; 256 bits
 	Limiter     *throttle.Limiter
+	Networks    *throttle.Networks
+	Strangers   *throttle.Strangers
 	Acts        *acts.Acts
 	Wake        func() // mail was queued
 	Name        string // what the provider calls itself, also in authenticator apps
@@ -85,13 +87,13 @@ func (p *Pages) Mount(r *mux.Router) {
 		}
 		r.Handle(path, p.Edge.OnlyMethods(allow))
 	}
-	both("/signup", p.signupStart, p.signupMail)
+	both("/signup", p.signupStart, p.limited(p.signupMail))
 	both("/signup/check", p.signupCheck, nil)
-	both("/signup/continue", p.signupLanding, p.signupProve)
-	both("/signup/details", p.signupDetails, p.signupCreate)
-	both("/signin", p.signin, p.signinPassword)
-	both("/signin/factor", p.factorForm, p.factorCheck)
-	both("/signin/recovery", p.recoveryForm, p.recoveryCheck)
+	both("/signup/continue", p.signupLanding, p.limited(p.signupProve))
+	both("/signup/details", p.signupDetails, p.limited(p.signupCreate))
+	both("/signin", p.signin, p.limited(p.signinPassword))
+	both("/signin/factor", p.factorForm, p.limited(p.factorCheck))
+	both("/signin/recovery", p.recoveryForm, p.limited(p.recoveryCheck))
 	both("/signin/enrol", p.flowEnrol, p.flowEnrolFinish)
 	both("/signin/offer", p.flowOffer, nil)
 	both("/signin/codes", p.flowCodes, p.flowCodesSaved)
@@ -107,6 +109,16 @@ func (p *Pages) Mount(r *mux.Router) {
 	both("/not-government", p.static(func(b ui.Base) ui.Page { return ui.NotGovernment{Base: b} }), nil)
 	both("/", func(w http.ResponseWriter, _ *http.Request) error { return see(w, "/account") }, nil)
 	r.PathPrefix("/assets/").Handler(ui.Assets())
+}
+
+// limited serves a form of somebody who is not signed in: one network sends only so many.
+func (p *Pages) limited(h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := p.Networks.Take(r.Context(), throttle.Form, web.Info(r.Context()).IP); err != nil {
+			return err
+		}
+		return h(w, r)
+	}
 }
 
 func (p *Pages) mountAccount(both func(string, web.Handler, web.Handler)) {

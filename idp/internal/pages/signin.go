@@ -166,7 +166,7 @@ func (p *Pages) guessPassword(r *http.Request, a account.Account, record, counte
 	}
 	g, err = p.Limiter.Reserve(ctx, throttle.Subject{Class: throttle.Password, Account: counted, IP: info.IP, Known: known})
 	if throttled(err) != nil {
-		return nil, false, p.refused(r, a, "signin.password", "throttled", err)
+		return nil, false, p.unheard(r, a, "signin.password", err)
 	}
 	if err != nil {
 		return nil, false, err
@@ -227,6 +227,16 @@ func (p *Pages) refused(r *http.Request, a account.Account, kind, reason string,
 	e := p.event(r, kind, audit.Refused, reason)
 	e.Account = a.ID
 	if bad := p.Commit.Commit(r.Context(), unit.Unit{Event: e}); bad != nil {
+		return bad
+	}
+	return err
+}
+
+// unheard counts an attempt that was not looked at, and returns err.
+func (p *Pages) unheard(r *http.Request, a account.Account, kind string, err error) error {
+	e := p.event(r, kind, audit.Refused, "throttled")
+	e.Account = a.ID
+	if bad := p.Strangers.Refused(r.Context(), e); bad != nil {
 		return bad
 	}
 	return err

@@ -141,7 +141,7 @@ func (p *Pages) sendSignup(r *http.Request, email, canonical, flowID string) err
 	err = p.Commit.Commit(ctx, unit.Unit{Writes: []unit.Write{issue, q}, Event: e})
 	if _, many := unit.ConflictIn[account.IssueLink](err); many {
 		e.Outcome, e.Reason = audit.Refused, "too_many_mails"
-		return p.Commit.Commit(ctx, unit.Unit{Event: e})
+		return p.Strangers.Refused(ctx, e)
 	}
 	p.Wake()
 	return err

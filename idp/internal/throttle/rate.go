@@ -30,17 +30,14 @@ func (l Limit) None() bool { return l.Every <= 0 || l.Burst <= 0 }
 
 // Take decides one request at now by the generic cell rate algorithm (ITU-T I.371 §A.1): at is when the requests before it
 // are worth no time any more, zero when there was none. It returns the time that is to be kept instead, or how long to wait,
-// and then nothing is to be kept. What a clock that was wrong left in the far future counts as a burst just used up.
+// and then nothing is to be kept. What a clock that was wrong left in the far future counts as nothing.
 func (l Limit) Take(at, now time.Time) (next time.Time, wait time.Duration) {
 	if l.None() {
 		return at, 0
 	}
 	room := l.Every * time.Duration(l.Burst)
-	if at.Before(now) {
+	if at.Before(now) || at.Sub(now) > room {
 		at = now
-	}
-	if far := now.Add(room); at.After(far) {
-		at = far
 	}
 	next = at.Add(l.Every)
 	if over := next.Sub(now) - room; over > 0 {

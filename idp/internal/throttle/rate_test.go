@@ -40,9 +40,9 @@ func TestLimit_LetsABurstThroughAndThenItsRate(t *testing.T) {
 func TestLimit_ForgetsWhatAWrongClockCounted(t *testing.T) {
 	t.Parallel()
 	l := PerSecond(1, 3)
-	_, wait := l.Take(rateTime.AddDate(10, 0, 0), rateTime)
-	if wait != time.Second {
-		t.Fatalf("it waits %v", wait)
+	next, wait := l.Take(rateTime.AddDate(10, 0, 0), rateTime)
+	if wait != 0 || next.Sub(rateTime) != time.Second {
+		t.Fatalf("it waits %v and keeps %v", wait, next)
 	}
 }
 

@@ -1,0 +1,159 @@
+package throttle
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/unit"
+)
+
+const (
+	strangerShards = 16
+	// strangersKept bounds the networks that are told apart at a time: with it, the events that strangers cause in a minute.
+	strangersKept = 256
+	// strangerEvery is how often one network may cause one kind of event.
+	strangerEvery = time.Minute
+)
+
+// Strangers records refusals of requests that name nobody we know, or that were not looked at: anybody can cause any number
+// of them, and each would be kept for ever. The first of a network is an event; those of the next minute are counted, and
+// become one more event that says how many.
+type Strangers struct {
+	commit  unit.Committer
+	clk     clock.Clock
+	log     *slog.Logger
+	observe func(what string)
+	seed    maphash.Seed
+	sh      [strangerShards]strangerShard
+}
+
+type strangerShard struct {
+	mu sync.Mutex
+	m  map[strangerKey]*tally
+}
+
+// strangerKey tells tallies apart. An empty network stands for all that there was no room for.
+type strangerKey struct{ kind, network string }
+
+// tally is what was refused since the last event.
+type tally struct {
+	at   time.Time // of the last event
+	n    int
+	last audit.Event // without what only one of them said
+}
+
+// NewStrangers returns the record of strangers. observe is told the type of every event, recorded or only counted.
+func NewStrangers(c unit.Committer, clk clock.Clock, log *slog.Logger, observe func(what string)) *Strangers {
+	s := &Strangers{commit: c, clk: clk, log: log, observe: observe, seed: maphash.MakeSeed()}
+	for i := range s.sh {
+		s.sh[i].m = map[strangerKey]*tally{}
+	}
+	return s
+}
+
+// Refused records or counts one refusal. Errors: those of the store.
+func (s *Strangers) Refused(ctx context.Context, e audit.Event) error {
+	s.observe(e.Type)
+	k := strangerKey{e.Type, network(e.IP)}
+	sh := &s.sh[maphash.Comparable(s.seed, k)%strangerShards]
+	k, n, due := sh.count(k, e, s.clk.Now())
+	if !due {
+		return nil
+	}
+	if n > 1 {
+		e = k.sum(e, n)
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "stranger refused", slog.String("type", e.Type), slog.String("reason", e.Reason), slog.String("network", k.network), slog.Int("count", n))
+	if err := s.commit.Commit(ctx, unit.Unit{Event: e}); err != nil {
+		sh.giveBack(k, n)
+		return err
+	}
+	return nil
+}
+
+// count adds one refusal to the tally that is for it, and reports whether an event is due and for how many.
+func (sh *strangerShard) count(k strangerKey, e audit.Event, now time.Time) (counted strangerKey, n int, due bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	t := sh.m[k]
+	if t == nil && len(sh.m) >= strangersKept/strangerShards {
+		sh.forget(now)
+		if len(sh.m) >= strangersKept/strangerShards {
+			k.network = ""
+			t = sh.m[k]
+		}
+	}
+	if t == nil {
+		t = &tally{}
+		sh.m[k] = t
+	}
+	t.n++
+	t.last = audit.Event{Type: e.Type, Outcome: e.Outcome, Reason: e.Reason, IP: e.IP, Request: e.Request}
+	if since := now.Sub(t.at); !t.at.IsZero() && since >= 0 && since < strangerEvery {
+		return k, t.n, false
+	}
+	n, t.n, t.at = t.n, 0, now
+	return k, n, true
+}
+
+// forget drops the tallies that say nothing any more.
+func (sh *strangerShard) forget(now time.Time) {
+	for k, t := range sh.m {
+		if t.n == 0 && now.Sub(t.at) >= strangerEvery {
+			delete(sh.m, k)
+		}
+	}
+}
+
+func (sh *strangerShard) giveBack(k strangerKey, n int) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if t := sh.m[k]; t != nil {
+		t.n, t.at = t.n+n, time.Time{}
+	}
+}
+
+// sum makes e the event of n refusals.
+func (k strangerKey) sum(e audit.Event, n int) audit.Event {
+	e.Detail = map[string]string{"count": strconv.Itoa(n), "network": k.network}
+	if k.network == "" {
+		e.Detail["network"] = "others"
+	}
+	return e
+}
+
+// Flush records what was counted in minutes that are over.
+func (s *Strangers) Flush(ctx context.Context) error {
+	var all error
+	for i := range s.sh {
+		for k, t := range s.sh[i].over(s.clk.Now()) {
+			if err := s.commit.Commit(ctx, unit.Unit{Event: k.sum(t.last, t.n)}); err != nil {
+				s.sh[i].giveBack(k, t.n)
+				all = errors.Join(all, err)
+			}
+		}
+	}
+	return all
+}
+
+// over takes the tallies whose minute is over; those that counted something begin another one.
+func (sh *strangerShard) over(now time.Time) map[strangerKey]tally {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.forget(now)
+	out := map[strangerKey]tally{}
+	for k, t := range sh.m {
+		if t.n > 0 && now.Sub(t.at) >= strangerEvery {
+			out[k] = *t
+			t.n, t.at = 0, now
+		}
+	}
+	return out
+}

@@ -1,0 +1,159 @@
+package throttle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/unit"
+)
+
+// book keeps the events that are committed.
+type book struct {
+	mu   sync.Mutex
+	list []audit.Event
+	down error
+}
+
+func (b *book) Commit(_ context.Context, u unit.Unit) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down == nil {
+		b.list = append(b.list, u.Event.(audit.Event))
+	}
+	return b.down
+}
+
+// told is how many refusals the events speak of.
+func (b *book) told() (n int) {
+	for _, e := range b.list {
+		c, err := strconv.Atoi(e.Detail["count"])
+		if err != nil {
+			c = 1
+		}
+		n += c
+	}
+	return n
+}
+
+func newStrangers() (*Strangers, *book, *clock.Fake, *int) {
+	b, clk, seen := &book{}, clock.NewFake(rateTime), new(int)
+	return NewStrangers(b, clk, slog.New(slog.DiscardHandler), func(string) { *seen++ }), b, clk, seen
+}
+
+func refusal(ip string) audit.Event {
+	return audit.Event{Type: "client.refused", Outcome: audit.Refused, Reason: "invalid_client", IP: ip, Detail: map[string]string{"client_id": "guess"}}
+}
+
+func TestStrangers_OneNetworkCausesOneEventAMinute(t *testing.T) {
+	t.Parallel()
+	s, b, clk, seen := newStrangers()
+	for range 3 {
+		for i := range 500 {
+			if err := s.Refused(t.Context(), refusal(fmt.Sprintf("2001:db8::%x", i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		clk.Advance(strangerEvery)
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(b.list) > 4 || b.told() != 1500 || *seen != 1500 {
+		t.Fatalf("%d events tell of %d refusals, %d were observed", len(b.list), b.told(), *seen)
+	}
+	if b.list[0].Detail["client_id"] != "guess" || b.list[1].Detail["network"] != "2001:db8::/64" || b.list[1].Reason != "invalid_client" {
+		t.Fatalf("%+v", b.list[:2])
+	}
+}
+
+func TestStrangers_ManyNetworksAreBoundedAndAllCounted(t *testing.T) {
+	t.Parallel()
+	s, b, clk, _ := newStrangers()
+	for i := range 20_000 {
+		_ = s.Refused(t.Context(), refusal(fmt.Sprintf("10.%d.%d.1", i/250, i%250)))
+	}
+	if bound := strangersKept + strangerShards; len(b.list) > bound {
+		t.Fatalf("%d events in a minute, at most %d", len(b.list), bound)
+	}
+	clk.Advance(strangerEvery)
+	_ = s.Flush(t.Context())
+	if b.told() != 20_000 {
+		t.Fatalf("told of %d", b.told())
+	}
+	clk.Advance(2 * strangerEvery)
+	_ = s.Flush(t.Context())
+	for i := range s.sh {
+		if n := len(s.sh[i].m); n != 0 {
+			t.Fatalf("%d tallies are kept that say nothing", n)
+		}
+	}
+}
+
+func TestStrangers_CountsWhatCouldNotBeWritten(t *testing.T) {
+	t.Parallel()
+	s, b, clk, _ := newStrangers()
+	b.down = errors.New("down")
+	for range 5 {
+		if s.Refused(t.Context(), refusal("192.0.2.1")) == nil {
+			t.Fatal("nobody was told")
+		}
+	}
+	b.down = nil
+	_ = s.Refused(t.Context(), refusal("192.0.2.1"))
+	clk.Advance(time.Hour)
+	_ = s.Flush(t.Context())
+	if b.told() != 6 {
+		t.Fatalf("told of %d", b.told())
+	}
+}
+
+// heap is Rates for one test.
+type heap struct {
+	at   map[string]time.Time
+	now  time.Time
+	down error
+}
+
+func (h *heap) Allow(_ context.Context, key string, l Limit) (bool, time.Duration, error) {
+	next, wait := l.Take(h.at[key], h.now)
+	if wait == 0 {
+		h.at[key] = next
+	}
+	return wait == 0 && h.down == nil, wait, h.down
+}
+
+func TestNetworks_OneSubscriberOneShare(t *testing.T) {
+	t.Parallel()
+	h := &heap{at: map[string]time.Time{}, now: rateTime}
+	var refused []string
+	n := NewNetworks(h, Limits{Begin: PerSecond(1, 2), SignUpMail: PerHour(2), SignUpMails: PerHour(3)}, func(k string) { refused = append(refused, k) })
+	for _, c := range []struct {
+		kind Kind
+		ip   string
+		want error
+	}{
+		{Begin, "2001:db8::1", nil}, {Begin, "2001:db8::ffff", nil}, {Begin, "2001:db8::2", ErrCrowded}, {Begin, "2001:db8:0:1::1", nil},
+		{Begin, "192.0.2.1", nil}, {Begin, "::ffff:192.0.2.1", nil}, {Begin, "192.0.2.1", ErrCrowded}, {Begin, "192.0.2.2", nil},
+		{Form, "192.0.2.1", nil},
+		{SignUpMail, "192.0.2.1", nil}, {SignUpMail, "192.0.2.1", nil}, {SignUpMail, "192.0.2.1", ErrCrowded}, {SignUpMail, "192.0.2.2", nil}, {SignUpMail, "192.0.2.3", ErrMailBound},
+	} {
+		if err := n.Take(t.Context(), c.kind, c.ip); !errors.Is(err, c.want) {
+			t.Errorf("%s from %s: %v, want %v", c.kind, c.ip, err, c.want)
+		}
+	}
+	if len(refused) != 4 {
+		t.Error(refused)
+	}
+	h.down = errors.New("down")
+	if err := n.Take(t.Context(), Begin, "192.0.2.1"); err != nil || refused[len(refused)-1] != "store_failed" {
+		t.Errorf("a store that is down keeps people out: %v", err)
+	}
+}
