@@ -59,16 +59,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if fs.NArg() > 0 {
-		fmt.Fprintf(stderr, "demo: it takes no arguments, got %q\n", fs.Arg(0)) //nolint:errcheck // nobody listens
+		fmt.Fprintf(stderr, "demo: it takes no arguments, got %q\n", fs.Arg(0))
 		return 2
 	}
 	if o.ephemeral && o.dir != "" {
-		fmt.Fprintln(stderr, "demo: choose --ephemeral or --data-dir") //nolint:errcheck // nobody listens
+		fmt.Fprintln(stderr, "demo: choose --ephemeral or --data-dir")
 		return 2
 	}
 	d := demo{options: o, stdout: stdout, stderr: stderr}
 	if err := d.run(ctx); err != nil && ctx.Err() == nil {
-		fmt.Fprintln(stderr, "demo:", err) //nolint:errcheck // nobody listens
+		fmt.Fprintln(stderr, "demo:", err)
 		return 1
 	}
 	return 0
@@ -202,12 +202,13 @@ func (d *demo) startServices(ctx context.Context, g *launch.Group) error {
 
 // startMailbox serves mail until ctx ends; that it cannot ends everything.
 func (d *demo) startMailbox(ctx context.Context, fail context.CancelCauseFunc) error {
-	box := mailbox.New(time.Now)
-	smtp, err := net.Listen("tcp", launch.Loopback(d.cfg.SMTP))
+	box := mailbox.New(time.Now) //nolint:forbidigo // mails come when they come
+	var listen net.ListenConfig
+	smtp, err := listen.Listen(ctx, "tcp", launch.Loopback(d.cfg.SMTP))
 	if err != nil {
 		return err
 	}
-	web, err := net.Listen("tcp", launch.Loopback(d.mailboxPort))
+	web, err := listen.Listen(ctx, "tcp", launch.Loopback(d.mailboxPort))
 	if err != nil {
 		return errors.Join(err, smtp.Close())
 	}
@@ -228,5 +229,5 @@ func (d *demo) startMailbox(ctx context.Context, fail context.CancelCauseFunc) e
 
 // say tells how far it is.
 func (d *demo) say(what string) {
-	fmt.Fprintln(d.stderr, "demo:", what) //nolint:errcheck // nobody listens
+	fmt.Fprintln(d.stderr, "demo:", what)
 }

@@ -60,7 +60,7 @@ func (d *demo) seed(ctx context.Context, data *data) error {
 		if err := d.assign(ctx, data, imported); err != nil {
 			return err
 		}
-		data.state.Seeded = time.Now().UTC()
+		data.state.Seeded = time.Now().UTC() //nolint:forbidigo // it is told to people alone
 	}
 	return errors.Join(d.writeEnv(data), data.save())
 }
@@ -73,7 +73,7 @@ func (d *demo) seedIDP(ctx context.Context, data *data, fresh bool) error {
 		return err
 	}
 	for _, p := range profiles() {
-		made, err := d.createPerson(ctx, data, p)
+		made, err := d.createPerson(ctx, p)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (d *demo) apply(ctx context.Context, data *data) error {
 	return os.WriteFile(d.cfg.SecretFile(portalID), []byte(data.state.Secrets[portalID]+"\n"), 0o600)
 }
 
-func (d *demo) createPerson(ctx context.Context, data *data, p profile) (person, error) {
+func (d *demo) createPerson(ctx context.Context, p profile) (person, error) {
 	made := person{Email: p.email, Password: newPassword(), TOTPSecret: newTOTPSecret(), Receipts: []string{}}
 	password, totp := d.cfg.SecretFile(p.email+".password"), d.cfg.SecretFile(p.email+".totp")
 	for path, text := range map[string]string{password: made.Password, totp: made.TOTPSecret} {
@@ -136,7 +136,7 @@ func (d *demo) seedCases(ctx context.Context, data *data) ([]importedCase, error
 	if _, err := d.cfg.Command(ctx, d.cfg.CaseService, "migrate", "up"); err != nil {
 		return nil, err
 	}
-	wanted := calendar{time.Now()}.cases()
+	wanted := calendar{time.Now()}.cases() //nolint:forbidigo // the appointments lie ahead of whoever looks
 	text, err := lines(wanted)
 	if err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func child(what string) {
 	}
 	if addr := os.Getenv("LISTEN"); addr != "" {
 		began := time.Now()
-		_ = http.ListenAndServe(addr, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { //nolint:gosec // a test
+		_ = http.ListenAndServe(addr, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			switch age := time.Since(began); {
 			case age < 100*time.Millisecond:
 				w.WriteHeader(http.StatusServiceUnavailable)
@@ -113,7 +113,7 @@ func TestReady_WaitsForAChildThatServesAndStopEndsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK || strings.Contains(string(body), "degraded") {
 		t.Fatalf("ready, yet it answers %s %s (%v)", resp.Status, body, err)
 	}
@@ -200,33 +200,41 @@ func TestStart_ChildDiesWithItsParent(t *testing.T) {
 func TestPorts_PassOverWhatIsTaken(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{"127.0.0.1", "::1"} {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() //nolint:errcheck // the end of the test
-		busy := l.Addr().(*net.TCPAddr).Port
-		var p Ports
-		defer p.Release()
-		first, err := p.From(busy)
-		if err != nil || first <= busy {
-			t.Errorf("%s: port %d is taken, and %d was given (%v)", host, busy, first, err)
-		}
-		if second, err := p.From(busy); err != nil || second <= first {
-			t.Errorf("%s: %d was given after %d (%v)", host, second, first, err)
-		}
-		var other Ports
-		defer other.Release()
-		if third, err := other.From(busy); err != nil || third == first {
-			t.Errorf("%s: %d is promised, and was given to somebody else (%v)", host, third, err)
-		}
-		p.Release()
-		mine, err := net.Listen("tcp", Loopback(first))
-		if err != nil {
-			t.Fatalf("%s: a port that was let go cannot be used: %v", host, err)
-		}
-		_ = mine.Close()
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			passOver(t, host)
+		})
 	}
+}
+
+func passOver(t *testing.T, host string) {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	busy := l.Addr().(*net.TCPAddr).Port
+	var p Ports
+	defer p.Release()
+	first, err := p.From(busy)
+	if err != nil || first <= busy {
+		t.Errorf("port %d is taken, and %d was given (%v)", busy, first, err)
+	}
+	if second, err := p.From(busy); err != nil || second <= first {
+		t.Errorf("%d was given after %d (%v)", second, first, err)
+	}
+	var other Ports
+	defer other.Release()
+	if third, err := other.From(busy); err != nil || third == first {
+		t.Errorf("%d is promised, and was given to somebody else (%v)", third, err)
+	}
+	p.Release()
+	mine, err := net.Listen("tcp", Loopback(first))
+	if err != nil {
+		t.Fatalf("a port that was let go cannot be used: %v", err)
+	}
+	_ = mine.Close()
 }
 
 func TestPrepare_MakesEachKeyOnceAndKeepsItPrivate(t *testing.T) {
@@ -327,7 +335,7 @@ func TestBuild_TellsWhatTheCompilerSays(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "undefined: missing") {
 		t.Errorf("got %v", err)
 	}
-	if err := exec.Command(b.IDP).Run(); err != nil { //nolint:gosec // just built
+	if err := exec.Command(b.IDP).Run(); err != nil {
 		t.Errorf("the other one does not run: %v", err)
 	}
 }

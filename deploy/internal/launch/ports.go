@@ -1,10 +1,12 @@
 package launch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 )
 
 const maxPort = 65535
@@ -25,7 +27,7 @@ func (p *Ports) From(first int) (int, error) {
 // Free returns any free port.
 func (p *Ports) Free() (int, error) {
 	for range 20 {
-		l, err := net.Listen("tcp", Loopback(0))
+		l, err := listen(0)
 		if err != nil {
 			return 0, err
 		}
@@ -49,12 +51,13 @@ func (p *Ports) Release() {
 // take looks at both loopback addresses: browsers try ::1 for localhost too, and would meet somebody else there.
 func (p *Ports) take(port int) bool {
 	for _, host := range []string{"127.0.0.1", "::1"} {
-		if c, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err == nil {
+		d := net.Dialer{Timeout: time.Second}
+		if c, err := d.DialContext(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(port))); err == nil {
 			_ = c.Close()
 			return false
 		}
 	}
-	l, err := net.Listen("tcp", Loopback(port))
+	l, err := listen(port)
 	if err != nil {
 		return false
 	}
@@ -63,6 +66,11 @@ func (p *Ports) take(port int) bool {
 	}
 	p.held[port] = l
 	return true
+}
+
+func listen(port int) (net.Listener, error) {
+	var c net.ListenConfig
+	return c.Listen(context.Background(), "tcp", Loopback(port)) // it resolves no name
 }
 
 // Loopback is the listening address of a port.

@@ -81,12 +81,12 @@ func NewGroup(logs string) *Group {
 // Start starts a child. It ends at Stop, and on Linux also when this process dies without calling it.
 func (g *Group) Start(s Spec) (*Process, error) {
 	p := &Process{Spec: s, Log: filepath.Join(g.logs, s.Name+".log"), gone: make(chan struct{}), stopping: make(chan struct{})}
-	log, err := os.OpenFile(p.Log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(p.Log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // a name of ours in a folder of ours
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()                       //nolint:errcheck // the child has its own handle
-	p.cmd = exec.Command(s.Path, s.Args...) //nolint:gosec // a binary that was just built
+	p.cmd = exec.Command(s.Path, s.Args...) //nolint:gosec,noctx // a binary that was just built; Stop ends it
 	p.cmd.Env = Environ(s.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = bound()
@@ -161,10 +161,10 @@ func (p *Process) terminate() {
 // Ready waits until the child serves and says of nothing that it does not work at the moment. Errors: *Death; that of ctx,
 // with the last answer.
 func (p *Process) Ready(ctx context.Context) error {
-	last := errors.New("no answer yet")
 	client := &http.Client{Timeout: 2 * time.Second}
 	for {
-		if last = probe(ctx, client, p.Spec.Ready); last == nil {
+		last := probe(ctx, client, p.Spec.Ready)
+		if last == nil {
 			return nil
 		}
 		select {

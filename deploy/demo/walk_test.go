@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"ellis.example/deploy/internal/agent"
+)
+
+// walker is somebody who uses the demo with what it printed.
+type walker struct {
+	*agent.Agent
+	t *testing.T
+}
+
+func (w walker) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// signIn signs a person in at the portal, with both factors.
+func (r *running) signIn(t *testing.T, p person) walker {
+	t.Helper()
+	w := walker{agent.New(), t}
+	w.must(w.Get(t.Context(), r.Portal+"/signin"))
+	w.must(w.Submit(t.Context(), "", map[string]string{"identifier": p.Email, "password": p.Password}))
+	code, err := totp.GenerateCode(p.TOTPSecret, time.Now())
+	w.must(err)
+	w.must(w.Submit(t.Context(), "", map[string]string{"code": code}))
+	if strings.HasPrefix(w.Page.URL.String(), r.Issuer) {
+		w.must(w.Submit(t.Context(), "allow", nil))
+	}
+	return w
+}
+
+// checkWalks does with the people, codes and clients what they are for.
+func (r *running) checkWalks(t *testing.T) {
+	t.Helper()
+	var ana walker
+	for i, p := range r.People {
+		w := r.signIn(t, p)
+		for _, n := range p.Receipts {
+			if w.Page.URL.String() != r.Portal+"/cases" || !strings.Contains(plain(w.Page.Text), n) {
+				t.Errorf("%s does not see %s at %s: %s", p.Email, n, w.Page.URL, w.Page.Text)
+			}
+		}
+		if i == 0 {
+			ana = w
+		}
+	}
+	for _, u := range r.Unclaimed {
+		ana.must(ana.Get(t.Context(), r.Portal+"/claim"))
+		ana.must(ana.Submit(t.Context(), "", map[string]string{"receipt": u.Receipt, "code": u.Code}))
+		if !strings.HasPrefix(ana.Page.URL.String(), r.Portal+"/cases/") || !strings.Contains(plain(ana.Page.Text), u.Receipt) {
+			t.Errorf("the code of %s claims nothing: at %s: %s", u.Receipt, ana.Page.URL, ana.Page.Text)
+		}
+	}
+	for _, c := range r.Clients[1:3] {
+		r.checkTokens(t, ana, c)
+	}
+}
+
+// plain leaves out what receipt numbers are grouped with.
+func plain(text string) string { return regexp.MustCompile(`[\s\x{a0}-]`).ReplaceAllString(text, "") }
+
+const verifier = "a-verifier-that-every-request-of-this-test-may-use-because-it-is-a-test"
+
+// checkTokens runs the code flow of a client for somebody who is signed in, and asks the case API with the token.
+func (r *running) checkTokens(t *testing.T, w walker, c client) {
+	t.Helper()
+	q := url.Values{
+		"client_id": {c.ID}, "redirect_uri": {c.RedirectURIs[0]}, "response_type": {"code"}, "scope": {"openid offline_access cases:read"}, "state": {"x"},
+		"code_challenge": {"5mR2KV9cLRIaka9c_qJFx1FsYqn2DTbxiASzFHjeV5Q"}, "code_challenge_method": {"S256"},
+	}
+	w.StopAt = func(u *url.URL) bool { return strings.HasPrefix(u.String(), c.RedirectURIs[0]) }
+	w.must(w.Get(t.Context(), r.Issuer+"/authorize?"+q.Encode()))
+	if w.Page.Location == "" {
+		w.must(w.Submit(t.Context(), "allow", nil))
+	}
+	back, err := url.Parse(w.Page.Location)
+	w.must(err)
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {back.Query().Get("code")}, "redirect_uri": {c.RedirectURIs[0]}, "code_verifier": {verifier}}
+	if c.Auth == "none" {
+		form.Set("client_id", c.ID)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.Issuer+"/token", strings.NewReader(form.Encode()))
+	w.must(err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if c.Auth != "none" {
+		req.SetBasicAuth(c.ID, c.Secret)
+	}
+	var got struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+		ID      string `json:"id_token"`
+	}
+	answer(t, req, &got)
+	if got.Access == "" || got.Refresh == "" || got.ID == "" {
+		t.Errorf("%s gets no tokens at %s", c.ID, w.Page.Location)
+		return
+	}
+	req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, r.CaseAPI+"/v1/cases", http.NoBody)
+	w.must(err)
+	req.Header.Set("Authorization", "Bearer "+got.Access)
+	var list struct {
+		Items []any `json:"items"`
+	}
+	if answer(t, req, &list); len(list.Items) != 5 {
+		t.Errorf("%s sees %d cases", c.ID, len(list.Items))
+	}
+}
+
+// answer sends a request and reads the JSON of its answer.
+func answer(t *testing.T, req *http.Request, into any) {
+	t.Helper()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		t.Errorf("%s answers %s (%v)", req.URL, resp.Status, err)
+	}
+}
