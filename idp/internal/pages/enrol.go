@@ -94,8 +94,8 @@ func (p *Pages) showEnrol(w http.ResponseWriter, r *http.Request, e enrolment, t
 	return p.show(w, r, p.lang(r, e.flow), status, page)
 }
 
-// finishEnrol checks the first code: the authenticator is stored, the session rises to two factors with a new cookie,
-// and recovery codes are made if there are none.
+// finishEnrol checks the first code: the authenticator is stored, the session rises to two factors with a new cookie
+// and no fresher sign-in, and recovery codes are made if there are none.
 func (p *Pages) finishEnrol(w http.ResponseWriter, r *http.Request, e enrolment) error {
 	form, err := web.Form(r)
 	if err != nil {

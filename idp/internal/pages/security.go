@@ -79,13 +79,6 @@ func (p *Pages) replacePassword(w http.ResponseWriter, r *http.Request, who pers
 	if err != nil {
 		return err
 	}
-	b.session.AuthTime, b.session.FactorTime = who.Session.AuthTime, who.Session.FactorTime // changing is not signing in
-	for i, wr := range b.writes {
-		if renew, ok := wr.(session.Renew); ok {
-			renew.Session = b.session
-			b.writes[i] = renew
-		}
-	}
 	told, err := p.mail(a, ui.MailPasswordChanged{MailBase: p.mailBase(a), Where: p.where(r)})
 	if err != nil {
 		return err

@@ -68,14 +68,28 @@ func (p *Pages) begin(r *http.Request, a account.Account, pr proof) (begun, erro
 	return b, nil
 }
 
-// renew is begin for somebody who is signed in. When their session has ended meanwhile nothing takes its place: what it
-// had proven is gone with it. Errors: session.ErrNotFound.
+// renew is begin for somebody who is signed in and changes how the account is protected: that proves no secret that was
+// there before, so auth_time stays, and a second factor counts as proven anew only if it is the first. When their session
+// has ended meanwhile nothing takes its place: what it had proven is gone with it. Errors: session.ErrNotFound.
 func (p *Pages) renew(r *http.Request, who person, pr proof) (begun, error) {
 	b, err := p.begin(r, who.Account, pr)
-	if err == nil && b.session.ID != who.Session.ID {
+	if err != nil {
+		return b, err
+	}
+	if b.session.ID != who.Session.ID {
 		return b, session.ErrNotFound
 	}
-	return b, err
+	b.session.AuthTime = who.Session.AuthTime
+	if !who.Session.FactorTime.IsZero() {
+		b.session.FactorTime = who.Session.FactorTime
+	}
+	for i, wr := range b.writes {
+		if renew, ok := wr.(session.Renew); ok {
+			renew.Session = b.session
+			b.writes[i] = renew
+		}
+	}
+	return b, nil
 }
 
 // endedMeanwhile reports whether err says that the session of a request ended, or went on with another cookie, while the
