@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -232,12 +233,65 @@ func TestLanguage_IsNegotiatedInThatOrder(t *testing.T) {
 		t.Errorf("the choice leads to %s", p.url.RequestURI())
 	}
 	w.shows("chosen", p, http.StatusOK, "Create an account")
-	for _, back := range []string{"//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "javascript:alert(1)", "", "/" + strings.Repeat("a", 3000), "/%0d%0aSet-Cookie:x=y"} {
-		f := b.get("/help").formTo("/language").values
-		f.Set("back", back)
-		q := b.once(http.MethodPost, "/language", f)
-		if to := q.header.Get("Location"); to != "/account" && to != "/%0d%0aSet-Cookie:x=y" || q.header.Get("X") != "" {
-			t.Errorf("back %q leads to %q", back, to)
+}
+
+// The way back after a choice, a sign-in or a sign-out is a path of ours: whatever a browser reads as another origin is none.
+func TestAttack_A22_NoWayBackLeavesTheOrigin(t *testing.T) {
+	t.Parallel()
+	w := newPeople(t)
+	b := w.signedIn(ana)
+	own := b.get("/help").formTo("/language").values
+	for _, back := range []string{
+		"//evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example", "https:evil.example", "/\t/evil.example", "\t//evil.example", " //evil.example", "/\r\n/evil.example", "javascript:alert(1)", "data:text/html,x", "",
+		"evil.example", "?x", "#x", "/" + strings.Repeat("a", 3000), "///evil.example", "/\x00/evil.example", "http:/evil.example", "//" + strings.TrimPrefix(w.issuer, "http://") + "@evil.example",
+	} {
+		own.Set("back", back)
+		if p := b.once(http.MethodPost, "/language", own); p.header.Get("Location") != "/account" {
+			t.Errorf("back %q leads to %q", back, p.header.Get("Location"))
 		}
+	}
+	for _, back := range []string{"/%2f%2fevil.example", "/%5cevil.example", "/..//evil.example", "/.//evil.example", "/account/profile?x=//evil.example", "/help"} {
+		own.Set("back", back)
+		p := b.once(http.MethodPost, "/language", own)
+		to, err := p.url.Parse(p.header.Get("Location"))
+		if err != nil || to.Host != p.url.Host || strings.HasPrefix(p.header.Get("Location"), "//") {
+			t.Errorf("back %q leads to %q, %v", back, p.header.Get("Location"), err)
+		}
+	}
+	for _, path := range []string{"/account/profile?return_to=https://evil.example", "/signin?return_to=//evil.example&back=//evil.example&rd=//evil.example&next=//evil.example", "/account/sessions?//evil.example", "/account/activity?before=//evil.example"} {
+		if p := w.browser().get(path).signIn(ana); p.out != "" || !strings.HasPrefix(p.url.Path, "/account") {
+			t.Errorf("%s leads to %q, at %s", path, p.out, p.url)
+		}
+	}
+}
+
+// Patterns are matched without going back (RE2): no library that backtracks is linked, and what makes those hang is answered at once.
+func TestAttack_I03_NoPatternBacktracks(t *testing.T) {
+	t.Parallel()
+	info, ok := debug.ReadBuildInfo()
+	if !ok || len(info.Deps) < 10 {
+		t.Fatal("this binary does not say what it is made of")
+	}
+	for _, d := range info.Deps {
+		for _, bad := range []string{"regexp2", "pcre", "onig", "rubex"} {
+			if strings.Contains(d.Path, bad) {
+				t.Errorf("%s is linked", d.Path)
+			}
+		}
+	}
+	w := newPeople(t)
+	b := w.browser()
+	began := time.Now()
+	for _, s := range []string{strings.Repeat("a", 20_000) + "!", strings.Repeat("a@", 10_000), strings.Repeat("-.", 10_000) + "@", strings.Repeat(" ", 20_000) + "x", strings.Repeat("0-", 10_000), strings.Repeat("(", 20_000)} {
+		for path, field := range map[string]string{"/signup": "email", "/signin": "identifier"} {
+			p := b.get(path).submit(field, s, "password", "x")
+			if p.status != http.StatusUnprocessableEntity {
+				t.Errorf("%s with %.10s…: %d", path, s, p.status)
+			}
+		}
+		b.once(http.MethodGet, "/authorize?client_id=web&redirect_uri="+url.QueryEscape(s[:8_000])+"&scope="+url.QueryEscape(s[:8_000]), nil)
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
