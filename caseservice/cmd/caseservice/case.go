@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -70,7 +69,7 @@ const maxImportLine = 1 << 20
 
 // readImport reads the whole file before anything is written.
 func readImport(cmd *cobra.Command, name string) (out []importLine, err error) {
-	var in io.Reader = cmd.InOrStdin()
+	in := cmd.InOrStdin()
 	if name != "-" {
 		f, err := os.Open(name) //nolint:gosec // the operator names the file
 		if err != nil {

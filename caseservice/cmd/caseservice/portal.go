@@ -139,7 +139,7 @@ func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Wri
 	p := portal.New(portal.Config{
 		PublicURL: origin, Gate: gate, API: api, Renderer: renderer, Clock: clock.System{}, CSRFKey: key, AccountURL: s.accountURL,
 	})
-	public, private, err := listeners(s.listen, s.privateListen)
+	public, private, err := listeners(ctx, s.listen, s.privateListen)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func newServeCommand() *cobra.Command {
 // serve listens first, so that a taken port is said before anything else happens, and runs until ctx ends.
 func (s *settings) serve(ctx context.Context, key []byte, errOut io.Writer) (err error) {
 	log := s.logger(errOut)
-	public, private, err := listeners(s.listen, s.privateListen)
+	public, private, err := listeners(ctx, s.listen, s.privateListen)
 	if err != nil {
 		return err
 	}
@@ -77,12 +77,13 @@ func (s *settings) serve(ctx context.Context, key []byte, errOut io.Writer) (err
 	}.Run(ctx, public, private)
 }
 
-func listeners(public, private string) (net.Listener, net.Listener, error) {
-	a, err := net.Listen("tcp", public)
+func listeners(ctx context.Context, public, private string) (net.Listener, net.Listener, error) {
+	var lc net.ListenConfig
+	a, err := lc.Listen(ctx, "tcp", public)
 	if err != nil {
 		return nil, nil, err
 	}
-	b, err := net.Listen("tcp", private)
+	b, err := lc.Listen(ctx, "tcp", private)
 	if err != nil {
 		return nil, nil, errors.Join(err, a.Close())
 	}

@@ -19,8 +19,8 @@ func (s sealer) sum(purpose string, parts ...string) []byte {
 	m := hmac.New(sha256.New, s.key)
 	var n [4]byte
 	for _, p := range append([]string{purpose}, parts...) {
-		binary.BigEndian.PutUint32(n[:], uint32(len(p))) //nolint:gosec // parts of a request are short
-		_, _ = m.Write(n[:])                             // hash writes never fail
+		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
+		_, _ = m.Write(n[:]) // hash writes never fail
 		_, _ = m.Write([]byte(p))
 	}
 	return m.Sum(nil)
@@ -62,7 +62,7 @@ func (s sealer) open(purpose, text string, bound ...string) (string, error) {
 
 // sealPosition makes the cursor behind a case in sub's list.
 func (s sealer) sealPosition(sub string, at cases.Position) string {
-	place := binary.BigEndian.AppendUint64(nil, uint64(at.UpdatedAt.UnixMicro())) //nolint:gosec // the same bits
+	place := binary.BigEndian.AppendUint64(nil, uint64(at.UpdatedAt.UnixMicro()))
 	return s.seal(listCursor, string(append(place, at.ID...)), sub)
 }
 
@@ -73,12 +73,12 @@ func (s sealer) openPosition(sub, text string) (p cases.Position, err error) {
 		return p, errCursor
 	}
 	at := binary.BigEndian.Uint64([]byte(place[:8]))
-	return cases.Position{UpdatedAt: time.UnixMicro(int64(at)).UTC(), ID: place[8:]}, nil //nolint:gosec // the same bits
+	return cases.Position{UpdatedAt: time.UnixMicro(int64(at)).UTC(), ID: place[8:]}, nil
 }
 
 // sealSeq makes the cursor behind an event of a case.
 func (s sealer) sealSeq(sub, caseID string, seq int64) string {
-	return s.seal(eventCursor, string(binary.BigEndian.AppendUint64(nil, uint64(seq))), sub, caseID) //nolint:gosec // the same bits
+	return s.seal(eventCursor, string(binary.BigEndian.AppendUint64(nil, uint64(seq))), sub, caseID)
 }
 
 // openSeq reads it. Errors: errCursor.
@@ -87,5 +87,5 @@ func (s sealer) openSeq(sub, caseID, text string) (int64, error) {
 	if err != nil || len(place) != 8 {
 		return 0, errCursor
 	}
-	return int64(binary.BigEndian.Uint64([]byte(place))), nil //nolint:gosec // the same bits
+	return int64(binary.BigEndian.Uint64([]byte(place))), nil
 }

@@ -216,7 +216,7 @@ func TestAudienceWithAPath(t *testing.T) {
 		_ = res.Body.Close()
 		return res
 	}
-	if res := ask("POST", "/case/api/v1/claims", fmt.Sprintf(`{"receipt":%q,"code":%q}`, c.Case.Receipt, c.code)); res.StatusCode != 201 || res.Header.Get("Location") != "/case/api/v1/cases/"+c.Case.ID {
+	if res := ask("POST", "/case/api/v1/claims", fmt.Sprintf(`{"receipt":%q,"code":%q}`, c.Case.Receipt, c.code)); res.StatusCode != http.StatusCreated || res.Header.Get("Location") != "/case/api/v1/cases/"+c.Case.ID {
 		t.Errorf("%d %s", res.StatusCode, res.Header.Get("Location"))
 	}
 	for path, status := range map[string]int{

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -41,29 +42,48 @@ func (p *Portal) claim(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, signin.ErrSessionEnded) || err != nil && formErr != nil {
 		return err
 	}
-	typed := signin.Claim{Receipt: strings.TrimSpace(form.Get("receipt")), Code: strings.TrimSpace(form.Get("code"))}
+	typed := typedClaim(form)
 	if formErr != nil {
 		return p.showClaim(w, r, v, typed, http.StatusForbidden, ui.Wrong("", ui.ErrFormExpired))
 	}
 	c, wrong := readClaim(typed)
-	if err != nil { // the session ended
-		if len(wrong) > 0 {
-			return err
-		}
-		c.Key = rand.Text()
-		return p.begin(w, r, signin.Request{ReturnTo: "/claim/review", Claim: &c})
-	}
-	if len(wrong) > 0 {
+	switch {
+	case err != nil:
+		return p.takeAlong(w, r, c, len(wrong) == 0, err)
+	case len(wrong) > 0:
 		return p.showClaim(w, r, v, typed, http.StatusUnprocessableEntity, wrong...)
 	}
 	c.Key = rand.Text()
-	if old := v.Claim; old != nil && old.Receipt == c.Receipt && old.Code == c.Code {
-		c.Key = old.Key // pressed twice, or sent again after an outage: one effect
-	}
-	if err := p.keep(r, v, &c); err != nil {
+	err = p.Gate.Update(r.Context(), v, func(s *signin.Session) {
+		if old := s.Claim; old != nil && old.Same(c) {
+			c.Key = old.Key // pressed twice, or sent again after an outage: one effect
+		}
+		s.Claim = &signin.Claim{Receipt: c.Receipt, Code: c.Code, Key: c.Key}
+	})
+	if err != nil {
 		return err
 	}
 	return p.send(w, r, v, c)
+}
+
+// maxTyped bounds what is kept of a field that cannot be right, in bytes: what the page lets people type.
+const maxTyped = 64
+
+func typedClaim(form url.Values) signin.Claim {
+	return signin.Claim{Receipt: strings.TrimSpace(form.Get("receipt")), Code: strings.TrimSpace(form.Get("code"))}
+}
+
+// takeAlong begins a sign-in that brings a claim into the next session: to look at it, or to put right what is wrong.
+func (p *Portal) takeAlong(w http.ResponseWriter, r *http.Request, c signin.Claim, right bool, ended error) error {
+	if c.Receipt+c.Code == "" || len(c.Receipt) > maxTyped || len(c.Code) > maxTyped {
+		return ended
+	}
+	c.Key = rand.Text()
+	to := "/claim"
+	if right {
+		to = "/claim/review"
+	}
+	return p.begin(w, r, signin.Request{ReturnTo: to, Claim: &c})
 }
 
 // readClaim checks what can be checked without asking anybody: a slip of the pen should not cost a sign-in.
@@ -91,11 +111,6 @@ func readClaim(typed signin.Claim) (signin.Claim, []ui.FieldError) {
 	return signin.Claim{Receipt: string(receipt), Code: strings.ReplaceAll(code.Grouped(), "-", "")}, nil
 }
 
-// keep remembers a claim in the session; nil forgets it.
-func (p *Portal) keep(r *http.Request, v signin.Visit, c *signin.Claim) error {
-	return p.Gate.Update(r.Context(), v, func(s *signin.Session) { s.Claim = c })
-}
-
 // claimReview shows what will be sent, after a step-up.
 func (p *Portal) claimReview(w http.ResponseWriter, r *http.Request, v signin.Visit) error {
 	if v.Claim == nil {
@@ -104,25 +119,58 @@ func (p *Portal) claimReview(w http.ResponseWriter, r *http.Request, v signin.Vi
 	return p.show(w, r, http.StatusOK, ui.ClaimReview{Base: p.ownBase(w, r, purposeSend, v), Receipt: v.Claim.Receipt, Code: v.Claim.Code})
 }
 
-// claimSend sends what the review showed.
-func (p *Portal) claimSend(w http.ResponseWriter, r *http.Request, v signin.Visit) error {
-	_, err := p.form(r, purposeSend)
-	if errors.Is(err, errFormExpired) || err == nil && v.Claim == nil {
-		return see(w, "/claim/review")
+// claimSend sends what the review showed: that, and nothing else. The form carries it along, so that it outlives a session
+// that ends on that page.
+func (p *Portal) claimSend(w http.ResponseWriter, r *http.Request) error {
+	form, formErr := p.form(r, purposeSend)
+	if formErr != nil && !errors.Is(formErr, errFormExpired) {
+		return formErr
 	}
-	if err != nil {
+	v, err := p.Gate.Current(r)
+	shown, wrong := readClaim(typedClaim(form))
+	switch {
+	case errors.Is(err, signin.ErrSessionEnded) && formErr == nil:
+		return p.takeAlong(w, r, shown, len(wrong) == 0, err)
+	case err != nil:
 		return err
+	case v.Claim == nil && v.Notice != "": // pressed twice: the first one has added the case
+		return see(w, homePath)
+	case formErr != nil || v.Claim == nil || !v.Claim.Same(shown):
+		return see(w, "/claim/review")
 	}
 	return p.send(w, r, v, *v.Claim)
 }
 
+// sendTries is how often a claim is sent while an earlier one with its key is under way: somebody pressed twice.
+const sendTries = 3
+
+// askClaim asks the API for the case, with the answer of the first try where it is sent again.
+func (p *Portal) askClaim(ctx context.Context, token string, c signin.Claim) (got caseapi.Case, err error) {
+	for range sendTries {
+		got, err = p.API.Claim(ctx, token, c.Key, c.Receipt, c.Code)
+		var problem *caseapi.Problem
+		if !errors.As(err, &problem) || problem.Code != codeInProgress {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return got, err
+		case <-time.After(min(problem.RetryAfter, time.Second)):
+		}
+	}
+	return got, err
+}
+
+// codeInProgress is the API's word for a key whose first call has not ended.
+const codeInProgress = "request_in_progress"
+
 // send asks the API for the case.
 func (p *Portal) send(w http.ResponseWriter, r *http.Request, v signin.Visit, c signin.Claim) error {
 	got, err := ask(r.Context(), p, v, func(ctx context.Context, token string) (caseapi.Case, error) {
-		return p.API.Claim(ctx, token, c.Key, c.Receipt, c.Code)
+		return p.askClaim(ctx, token, c)
 	})
 	if err == nil {
-		return p.claimed(w, r, v, string(ui.NoticeClaimed), homePath+"/"+got.ID)
+		return p.claimed(w, r, v, c, string(ui.NoticeClaimed), homePath+"/"+got.ID)
 	}
 	var problem *caseapi.Problem
 	isProblem := errors.As(err, &problem)
@@ -130,7 +178,7 @@ func (p *Portal) send(w http.ResponseWriter, r *http.Request, v signin.Visit, c 
 	case isProblem && problem.Challenge.StepUp():
 		return p.begin(w, r, signin.Request{ReturnTo: "/claim/review", ACR: problem.Challenge.ACR, MaxAge: problem.Challenge.MaxAge, Subject: v.Subject, Claim: &c})
 	case isProblem && problem.Code == "case_already_yours":
-		return p.claimed(w, r, v, string(ui.NoticeAlreadyYour), homePath)
+		return p.claimed(w, r, v, c, string(ui.NoticeAlreadyYour), homePath)
 	}
 	status, wrong := claimErrors(problem, err)
 	if len(wrong) == 0 {
@@ -140,16 +188,20 @@ func (p *Portal) send(w http.ResponseWriter, r *http.Request, v signin.Visit, c 
 	if status < http.StatusInternalServerError && status != http.StatusConflict {
 		again := c // this attempt has its answer; the next one is another
 		again.Key = rand.Text()
-		if err := p.keep(r, v, &again); err != nil {
+		if err := p.Gate.Update(r.Context(), v, func(s *signin.Session) { s.Claim = &again }); err != nil {
 			return err
 		}
 	}
 	return p.showClaim(w, r, v, c, status, wrong...)
 }
 
-// claimed forgets the claim and says what was done.
-func (p *Portal) claimed(w http.ResponseWriter, r *http.Request, v signin.Visit, notice, to string) error {
-	err := p.Gate.Update(r.Context(), v, func(s *signin.Session) { s.Claim, s.Notice = nil, notice })
+// claimed forgets the claim, unless another tab holds another one by now, and says what was done.
+func (p *Portal) claimed(w http.ResponseWriter, r *http.Request, v signin.Visit, c signin.Claim, notice, to string) error {
+	err := p.Gate.Update(r.Context(), v, func(s *signin.Session) {
+		if s.Notice = notice; s.Claim != nil && s.Claim.Key == c.Key {
+			s.Claim = nil
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -168,7 +220,7 @@ func claimErrors(problem *caseapi.Problem, err error) (int, []ui.FieldError) {
 	switch problem.Code {
 	case "claim_not_accepted":
 		return http.StatusUnprocessableEntity, []ui.FieldError{ui.Wrong("receipt", ui.ErrNotAccepted)}
-	case "request_in_progress":
+	case codeInProgress:
 		return http.StatusConflict, []ui.FieldError{ui.Wrong("", ui.ErrInProgress)}
 	case "idempotency_key_reused":
 		return http.StatusUnprocessableEntity, []ui.FieldError{ui.Wrong("", ui.ErrFormExpired)}

@@ -14,6 +14,6 @@
 //	     /claim/send POST   sends it
 //	POST /language          GET /help /privacy /not-government /assets/…
 //
-// It never opens the case database and never decides who may see what: the API does, on every call. No token leaves this
-// process towards the browser but the hint that ends the issuer's session, and no receipt number stands in a URL.
+// It never opens the case database and never decides who may see what: the API does, on every call. No token ever
+// reaches the browser, and no receipt number stands in a URL.
 package portal

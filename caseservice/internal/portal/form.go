@@ -43,7 +43,7 @@ func (p *Portal) token(w http.ResponseWriter, r *http.Request, purpose string) s
 		_, _ = rand.Read(b[:]) // never fails
 		seed = base64.RawURLEncoding.EncodeToString(b[:])
 		cookies.Set(w, signin.CookieCSRF, seed, 0)
-		r.AddCookie(&http.Cookie{Name: cookies.Name(signin.CookieCSRF), Value: seed}) // the next form of this page takes the same
+		r.AddCookie(&http.Cookie{Name: cookies.Name(signin.CookieCSRF), Value: seed}) //nolint:gosec // on the request: the next form of this page takes the same
 	}
 	return p.tokenOf(r, seed, purpose)
 }
@@ -52,7 +52,7 @@ func (p *Portal) tokenOf(r *http.Request, seed, purpose string) string {
 	m := hmac.New(sha256.New, p.CSRFKey)
 	for _, part := range []string{seed, p.Gate.Cookies().Session(r), purpose} {
 		var n [4]byte
-		binary.BigEndian.PutUint32(n[:], uint32(len(part))) //nolint:gosec // cookies are short
+		binary.BigEndian.PutUint32(n[:], uint32(len(part)))
 		_, _ = m.Write(n[:])
 		_, _ = m.Write([]byte(part))
 	}

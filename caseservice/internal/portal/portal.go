@@ -60,7 +60,7 @@ func (p *Portal) routes() []route {
 		{"/cases/{id}", p.own(p.one), nil},
 		{"/claim", p.own(p.claimForm), p.claim},
 		{"/claim/review", p.own(p.claimReview), nil},
-		{"/claim/send", func(w http.ResponseWriter, _ *http.Request) error { return see(w, "/claim") }, p.own(p.claimSend)},
+		{"/claim/send", func(w http.ResponseWriter, _ *http.Request) error { return see(w, "/claim") }, p.claimSend},
 		{"/language", nil, p.language},
 		{"/help", p.static(func(b ui.Base) ui.Page { return ui.Help{Base: b} }), nil},
 		{"/privacy", p.static(func(b ui.Base) ui.Page { return ui.Privacy{Base: b} }), nil},

@@ -51,12 +51,19 @@ func (c Cookies) Get(r *http.Request, n string) string {
 
 // Set writes a cookie. A maxAge of zero makes it end with the browser.
 func (c Cookies) Set(w http.ResponseWriter, n, value string, maxAge time.Duration) {
-	http.SetCookie(w, &http.Cookie{Name: c.name(n), Value: value, Path: "/", MaxAge: int(maxAge / time.Second), Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, c.make(n, value, int(maxAge/time.Second)))
 }
 
 // Clear removes a cookie.
 func (c Cookies) Clear(w http.ResponseWriter, n string) {
-	http.SetCookie(w, &http.Cookie{Name: c.name(n), Path: "/", MaxAge: -1, Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, c.make(n, "", -1))
+}
+
+// make returns a cookie with the attributes that all of them have.
+func (c Cookies) make(n, value string, maxAge int) *http.Cookie {
+	return &http.Cookie{ //nolint:gosec // Secure but on loopback without https, where browsers would drop it
+		Name: c.name(n), Value: value, Path: "/", MaxAge: maxAge, Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
 }
 
 // secret returns a cookie's secret of the kind, or "".

@@ -44,7 +44,6 @@ type Tokens struct {
 	Access        string
 	AccessExpires time.Time
 	Refresh       string // empty: the issuer gave none
-	ID            string // the hint at sign-out
 }
 
 // String keeps tokens out of logs that print values.
@@ -60,6 +59,9 @@ type Claim struct {
 	// Key is the Idempotency-Key: the same for each repeat of this attempt of the person.
 	Key string
 }
+
+// Same reports whether both ask for the same.
+func (c Claim) Same(other Claim) bool { return c.Receipt == other.Receipt && c.Code == other.Code }
 
 // String keeps a claim code out of logs that print values.
 func (Claim) String() string { return "claim (hidden)" }

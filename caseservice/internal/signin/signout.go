@@ -15,7 +15,8 @@ import (
 const leavingLifetime = 10 * time.Minute
 
 // SignOut ends the session at the server and in the browser, and returns where to go to end the issuer's session too
-// (OpenID Connect RP-Initiated Logout §2); empty when the issuer offers none or cannot be asked.
+// (OpenID Connect RP-Initiated Logout §2); empty when the issuer offers none or cannot be asked. It names the client and
+// sends no id_token_hint: that would put a token into the address bar, and the issuer asks the person in any case.
 func (g *Gate) SignOut(w http.ResponseWriter, r *http.Request) (string, error) {
 	g.cfg.Cookies.Clear(w, CookieSession)
 	cookie := g.cfg.Cookies.Session(r)
@@ -44,9 +45,6 @@ func (g *Gate) SignOut(w http.ResponseWriter, r *http.Request) (string, error) {
 	q.Set("client_id", g.cfg.ClientID)
 	q.Set("post_logout_redirect_uri", g.cfg.SignedOutURI)
 	q.Set("state", state)
-	if s.Tokens.ID != "" {
-		q.Set("id_token_hint", s.Tokens.ID)
-	}
 	to.RawQuery = q.Encode()
 	return to.String(), nil
 }

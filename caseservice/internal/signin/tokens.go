@@ -38,7 +38,7 @@ func (g *Gate) redeem(ctx context.Context, m *metadata, a Attempt, code string) 
 	if !strings.EqualFold(tok.TokenType, "Bearer") {
 		return Session{}, ErrMismatch.Because(errors.New("the access token is of no kind that was asked for"))
 	}
-	id, raw, err := g.idToken(ctx, m, tok)
+	id, err := g.idToken(ctx, m, tok)
 	if err != nil {
 		return Session{}, err
 	}
@@ -54,7 +54,7 @@ func (g *Gate) redeem(ctx context.Context, m *metadata, a Attempt, code string) 
 	}
 	return Session{
 		ID: ident.New("pse"), Issuer: id.Issuer, Subject: id.Subject, SID: id.SID, ACR: id.ACR, AuthTime: id.authTime(), CreatedAt: now, LastSeen: now,
-		Tokens: Tokens{Access: tok.AccessToken, AccessExpires: now.Add(lifetime(tok)), Refresh: tok.RefreshToken, ID: raw}, Claim: a.Claim,
+		Tokens: Tokens{Access: tok.AccessToken, AccessExpires: now.Add(lifetime(tok)), Refresh: tok.RefreshToken}, Claim: a.Claim,
 	}, nil
 }
 
@@ -87,35 +87,37 @@ func (t idToken) authTime() time.Time {
 }
 
 // idToken verifies the ID token of a token answer (OpenID Connect Core §3.1.3.7).
-func (g *Gate) idToken(ctx context.Context, m *metadata, tok *oauth2.Token) (idToken, string, error) {
+func (g *Gate) idToken(ctx context.Context, m *metadata, tok *oauth2.Token) (idToken, error) {
 	raw, _ := tok.Extra("id_token").(string)
 	if raw == "" {
-		return idToken{}, "", ErrMismatch.Because(errors.New("no ID token"))
+		return idToken{}, ErrMismatch.Because(errors.New("no ID token"))
 	}
 	v := m.oidc.Verifier(&oidc.Config{ClientID: g.cfg.ClientID, SupportedSigningAlgs: signingAlgs, Now: func() time.Time { return g.cfg.Clock.Now().Add(-skew) }})
 	t, err := v.Verify(ctx, raw)
 	if err != nil {
-		return idToken{}, "", g.verifyFault(ctx, err)
+		return idToken{}, verifyFault(ctx, err)
 	}
 	out := idToken{IDToken: t}
 	if err := t.Claims(&out.extraClaims); err != nil {
-		return idToken{}, "", ErrMismatch.Because(err)
+		return idToken{}, ErrMismatch.Because(err)
 	}
 	switch {
 	case !slices.Equal(t.Audience, []string{g.cfg.ClientID}), out.AZP != "" && out.AZP != g.cfg.ClientID:
-		return idToken{}, "", ErrMismatch.Because(errors.New("the ID token is for others too"))
+		return idToken{}, ErrMismatch.Because(errors.New("the ID token is for others too"))
 	case t.Subject == "" || len(t.Subject) > 255:
-		return idToken{}, "", ErrMismatch.Because(errors.New("the ID token names nobody"))
+		return idToken{}, ErrMismatch.Because(errors.New("the ID token names nobody"))
 	case t.AccessTokenHash != "" && t.VerifyAccessToken(tok.AccessToken) != nil:
-		return idToken{}, "", ErrMismatch.Because(errors.New("the ID token belongs to another access token"))
+		return idToken{}, ErrMismatch.Because(errors.New("the ID token belongs to another access token"))
 	}
-	return out, raw, nil
+	return out, nil
 }
 
+// noKeys begins the library's error for keys that it could not fetch; it wraps nothing that could be asked for.
+const noKeys = "failed to verify signature: fetching keys "
+
 // verifyFault tells an ID token that is wrong from keys that cannot be had at the moment.
-func (g *Gate) verifyFault(ctx context.Context, err error) error {
-	var netErr *url.Error
-	if errors.As(err, &netErr) || ctx.Err() != nil {
+func verifyFault(ctx context.Context, err error) error {
+	if strings.HasPrefix(err.Error(), noKeys) || ctx.Err() != nil {
 		return ErrUnavailable.Because(err).After(metadataPause)
 	}
 	return ErrMismatch.Because(err)
@@ -222,18 +224,17 @@ func (g *Gate) refresh(ctx context.Context, m *metadata, s Session) (Tokens, err
 	if err != nil {
 		return Tokens{}, tokenFault(err, ErrSessionEnded)
 	}
-	out := Tokens{Access: tok.AccessToken, AccessExpires: g.cfg.Clock.Now().Add(lifetime(tok)), Refresh: tok.RefreshToken, ID: s.Tokens.ID}
+	out := Tokens{Access: tok.AccessToken, AccessExpires: g.cfg.Clock.Now().Add(lifetime(tok)), Refresh: tok.RefreshToken}
 	if tok.Extra("id_token") == nil {
 		return out, nil
 	}
-	id, raw, err := g.idToken(ctx, m, tok)
+	id, err := g.idToken(ctx, m, tok)
 	if err != nil {
 		return Tokens{}, err
 	}
 	if id.Subject != s.Subject || (id.AuthTime != 0 && !s.AuthTime.IsZero() && !id.authTime().Equal(s.AuthTime)) {
 		return Tokens{}, ErrSessionEnded.Because(errors.New("the renewed ID token speaks of another sign-in"))
 	}
-	out.ID = raw
 	return out, nil
 }
 

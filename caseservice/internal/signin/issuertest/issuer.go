@@ -42,7 +42,7 @@ type Person struct {
 	CanAAL2  bool // has a second factor to show when it is asked for
 }
 
-// Grant is what an access token stands for.
+// Grant is what the person allowed.
 type Grant struct {
 	Person
 	Scope    string
@@ -61,11 +61,11 @@ type Issuer struct {
 	person    Person
 	key       *ecdsa.PrivateKey
 	codes     map[string]Grant
-	tokens    map[string]Grant // access tokens
 	refresh   map[string]Grant
-	dead      map[string]bool // families
-	requests  []url.Values    // of the authorization endpoint
-	secrets   []string        // everything that no browser may see
+	spent     map[string]string // refresh tokens that were used, with their families
+	dead      map[string]bool   // families
+	requests  []url.Values      // of the authorization endpoint
+	secrets   []string          // everything that no browser may see
 	redeemed  int
 	renewed   int
 	redirects []string // registered
@@ -75,12 +75,13 @@ type Issuer struct {
 
 // Hooks make the provider misbehave. Each may be nil.
 type Hooks struct {
-	Metadata func(map[string]any)       // changes the discovery document
-	Answer   func(url.Values)           // changes the authorization response
-	IDToken  func(map[string]any)       // changes the claims of an ID token
-	Token    func(map[string]any)       // changes a token response
-	Refuse   func(grantType string) int // status with which the token endpoint answers; 0: as usual
-	Down     func() bool                // answers 502 to everything
+	Metadata func(map[string]any)               // changes the discovery document
+	Answer   func(url.Values)                   // changes the authorization response
+	IDToken  func(map[string]any)               // changes the claims of an ID token
+	Token    func(map[string]any)               // changes a token response
+	Refuse   func(grantType string) int         // status with which the token endpoint answers; 0: as usual
+	SignID   func(claims map[string]any) string // makes the ID token itself
+	Down     func(path string) bool             // answers 502
 }
 
 // Start starts a provider that stops with the test. origin is where the portal is reached.
@@ -91,7 +92,7 @@ func Start(t testing.TB, c *clock.Fake, origin string) *Issuer {
 		t.Fatal(err)
 	}
 	i := &Issuer{
-		Clock: c, key: key, codes: map[string]Grant{}, tokens: map[string]Grant{}, refresh: map[string]Grant{}, dead: map[string]bool{},
+		Clock: c, key: key, codes: map[string]Grant{}, refresh: map[string]Grant{}, spent: map[string]string{}, dead: map[string]bool{},
 		redirects: []string{origin + "/callback"}, leaving: []string{origin + "/signed-out"},
 		person: Person{Subject: "sub-ana", ACR: AAL1, AuthTime: c.Now(), CanAAL2: true},
 	}
@@ -106,14 +107,6 @@ func (i *Issuer) SetPerson(p Person) { i.mu.Lock(); i.person = p; i.mu.Unlock() 
 
 // Misbehave installs hooks.
 func (i *Issuer) Misbehave(h Hooks) { i.mu.Lock(); i.hooks = h; i.mu.Unlock() }
-
-// Lookup returns what an access token stands for, unless it ended or was revoked.
-func (i *Issuer) Lookup(token string) (Grant, bool) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	g, ok := i.tokens[token]
-	return g, ok && i.Clock.Now().Before(g.Expires) && !i.dead[g.family]
-}
 
 // RevokeAll ends every grant, as signing out everywhere does.
 func (i *Issuer) RevokeAll() {
@@ -138,17 +131,17 @@ func (i *Issuer) Counts() (redeemed, renewed int) {
 	return i.redeemed, i.renewed
 }
 
-// Live returns how many refresh families are alive.
+// Live returns how many refresh tokens can be used.
 func (i *Issuer) Live() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	alive := map[string]bool{}
+	n := 0
 	for _, g := range i.refresh {
 		if !i.dead[g.family] {
-			alive[g.family] = true
+			n++
 		}
 	}
-	return len(alive)
+	return n
 }
 
 // Secrets returns every token that was issued.
@@ -161,7 +154,7 @@ func (i *Issuer) Secrets() []string {
 func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.hooks.Down != nil && i.hooks.Down() {
+	if i.hooks.Down != nil && i.hooks.Down(r.URL.Path) {
 		http.Error(w, "down", http.StatusBadGateway)
 		return
 	}
@@ -205,8 +198,7 @@ func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := url.Values{"state": {q.Get("state")}, "iss": {i.URL}}
-	if q.Get("response_type") != "code" || q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 ||
-		len(q.Get("nonce")) < 22 || len(q.Get("state")) < 22 || q.Get("resource") != Resource || !strings.Contains(q.Get("scope"), "openid") {
+	if !wellFormed(q) {
 		out.Set("error", "invalid_request")
 	} else {
 		i.signIn(q)
@@ -218,6 +210,17 @@ func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 		i.hooks.Answer(out)
 	}
 	http.Redirect(w, r, to+"?"+out.Encode(), http.StatusSeeOther)
+}
+
+// wellFormed reports whether an authorization request is what the portal has to send.
+func wellFormed(q url.Values) bool {
+	for _, v := range q {
+		if len(v) != 1 {
+			return false
+		}
+	}
+	return q.Get("response_type") == "code" && q.Get("code_challenge_method") == "S256" && len(q.Get("code_challenge")) == 43 &&
+		len(q.Get("nonce")) >= 22 && len(q.Get("state")) >= 22 && q.Get("resource") == Resource && slices.Contains(strings.Fields(q.Get("scope")), "openid")
 }
 
 // signIn is what the person does at the provider: sign in anew where the request asks for it.
@@ -283,13 +286,12 @@ func (i *Issuer) redeem(r *http.Request) (Grant, bool) {
 func (i *Issuer) renew(r *http.Request) (Grant, bool) {
 	old := r.PostFormValue("refresh_token")
 	g, ok := i.refresh[old]
-	if !ok { // reuse: RFC 9700 §4.14.2
-		return g, false
-	}
-	if i.dead[g.family] {
+	if !ok || i.dead[g.family] {
+		i.dead[i.spent[old]] = true // reuse kills the family: RFC 9700 §4.14.2
 		return g, false
 	}
 	delete(i.refresh, old)
+	i.spent[old] = g.family
 	i.renewed++
 	g.nonce = ""
 	return g, true
@@ -299,8 +301,7 @@ func (i *Issuer) renew(r *http.Request) (Grant, bool) {
 func (i *Issuer) issue(w http.ResponseWriter, g Grant) {
 	now := i.Clock.Now()
 	g.Expires = now.Add(Lifetime)
-	access := i.secret("access")
-	i.tokens[access] = g
+	access := i.accessToken(g)
 	out := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": int(Lifetime / time.Second)}
 	if strings.Contains(g.Scope, "offline_access") {
 		token := i.secret("refresh")
@@ -318,7 +319,13 @@ func (i *Issuer) issue(w http.ResponseWriter, g Grant) {
 	if i.hooks.IDToken != nil {
 		i.hooks.IDToken(claims)
 	}
-	id := i.sign(claims)
+	sign := i.hooks.SignID
+	if sign == nil {
+		sign = func(c map[string]any) string {
+			return Sign(i.key, map[string]any{"alg": "ES256", "kid": "k1", "typ": "JWT"}, c)
+		}
+	}
+	id := sign(claims)
 	i.secrets = append(i.secrets, id)
 	out["id_token"] = id
 	if i.hooks.Token != nil {
@@ -327,24 +334,37 @@ func (i *Issuer) issue(w http.ResponseWriter, g Grant) {
 	answer(w, http.StatusOK, out)
 }
 
-func (i *Issuer) sign(claims map[string]any) string {
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: i.key, KeyID: "k1"}}, (&jose.SignerOptions{}).WithType("JWT"))
+// accessToken makes one that a case API takes (RFC 9068).
+func (i *Issuer) accessToken(g Grant) string {
+	now := i.Clock.Now()
+	token := Sign(i.key, map[string]any{"alg": "ES256", "kid": "k1", "typ": "at+jwt"}, map[string]any{
+		"iss": i.URL, "sub": g.Subject, "aud": g.Resource, "iat": now.Unix(), "exp": g.Expires.Unix(), "jti": rand.Text(), "client_id": ClientID,
+		"scope": g.Scope, "acr": g.ACR, "auth_time": g.AuthTime.Unix(), "txn": "txn-" + g.family,
+	})
+	i.secrets = append(i.secrets, token)
+	return token
+}
+
+// Key returns the signing key.
+func (i *Issuer) Key() *ecdsa.PrivateKey { return i.key }
+
+// Sign makes a token in compact form (RFC 7515 §7.1) with ES256, whatever its header says.
+func Sign(key *ecdsa.PrivateKey, header, claims map[string]any) string {
+	text := b64(header) + "." + b64(claims)
+	sum := sha256.Sum256([]byte(text))
+	r, s, err := ecdsa.Sign(rand.Reader, key, sum[:])
 	if err != nil {
 		panic(err)
 	}
-	payload, err := json.Marshal(claims)
+	return text + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
+}
+
+func b64(v map[string]any) string {
+	text, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
 	}
-	jws, err := s.Sign(payload)
-	if err != nil {
-		panic(err)
-	}
-	text, err := jws.CompactSerialize()
-	if err != nil {
-		panic(err)
-	}
-	return text
+	return base64.RawURLEncoding.EncodeToString(text)
 }
 
 func (i *Issuer) revoke(w http.ResponseWriter, r *http.Request) {
@@ -360,7 +380,7 @@ func (i *Issuer) revoke(w http.ResponseWriter, r *http.Request) {
 func (i *Issuer) logout(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	to := q.Get("post_logout_redirect_uri")
-	if !slices.Contains(i.leaving, to) || q.Get("client_id") != ClientID || !slices.Contains(i.secrets, q.Get("id_token_hint")) {
+	if !slices.Contains(i.leaving, to) || q.Get("client_id") != ClientID || len(q.Get("state")) < 22 {
 		http.Error(w, "not registered", http.StatusBadRequest)
 		return
 	}
