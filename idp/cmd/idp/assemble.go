@@ -137,16 +137,16 @@ func (p *provider) checkpoints(ctx context.Context, key []byte) error {
 	if err != nil {
 		return err
 	}
-	known, err := audit.ReadCheckpoints(p.checkpoint, k)
+	last, any, err := audit.LastCheckpoint(p.checkpoint, k)
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.checkpoint, err)
 	}
-	heads, err := p.store.Heads(ctx)
-	if err != nil {
-		return err
-	}
-	if n := len(known); n > 0 {
-		if behind := known[n-1].Behind(heads); behind != "" {
+	if any {
+		behind, err := last.Behind(ctx, p.store)
+		if err != nil {
+			return err
+		}
+		if behind != "" {
 			return fmt.Errorf("the database is older than the last signed checkpoint in %s (%s): it is a restored copy or was cut; serving it would bring spent and revoked things back", p.checkpoint, behind)
 		}
 	}

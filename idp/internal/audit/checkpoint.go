@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -10,8 +8,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -109,73 +105,44 @@ func parseCheckpoint(text string) (c Checkpoint, err error) {
 	return c, nil
 }
 
-const (
-	separator     = "\n\n\n" // never inside a note
-	maxCheckpoint = 1 << 20
-)
-
-// Append adds a checkpoint to a file outside the database, and to disk.
-func Append(file string, text []byte) (err error) {
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // the operator names the file
+// Behind says where the log lacks what the checkpoint signed, or "": then the database is older, as a restored copy is, or
+// went another way since. Only what was signed is looked at; Verify follows the whole.
+func (c Checkpoint) Behind(ctx context.Context, log Log) (string, error) {
+	heads, err := log.Heads(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.Write(append(bytes.Clone(text), separator...)); err != nil {
-		return err
-	}
-	return f.Sync()
-}
-
-// ReadCheckpoints verifies every checkpoint of a file, oldest first. A file that is not there holds none. Errors: the
-// number of the first that cannot be verified; an unfinished last one, of a writer that was cut off, is passed over.
-func ReadCheckpoints(file string, k *CheckpointKey) ([]Checkpoint, error) {
-	f, err := os.Open(file) //nolint:gosec // the operator names the file
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	return readAll(f, k)
-}
-
-func readAll(r io.Reader, k *CheckpointKey) (out []Checkpoint, err error) {
-	sc := bufio.NewScanner(r)
-	sc.Buffer(nil, maxCheckpoint)
-	sc.Split(func(data []byte, end bool) (int, []byte, error) {
-		if i := bytes.Index(data, []byte("\n"+separator)); i >= 0 { // a note ends with a line end of its own
-			return i + 1 + len(separator), data[:i+1], nil
-		}
-		if end {
-			return len(data), nil, nil
-		}
-		return 0, nil, nil
-	})
-	for sc.Scan() {
-		c, err := k.Open(sc.Bytes())
-		if err != nil {
-			return out, fmt.Errorf("checkpoint %d: %w", len(out)+1, err)
-		}
-		out = append(out, c)
-	}
-	return out, sc.Err()
-}
-
-// Behind names the first chain of heads that ends before the checkpoint says it had come, or "": then the database is
-// older than what was signed, as a restored copy is.
-func (c Checkpoint) Behind(heads []chain.Head) string {
 	have := map[string]int64{}
 	for _, h := range heads {
 		have[h.Writer] = h.Seq
 	}
 	for _, h := range c.Heads {
 		if have[h.Writer] < h.Seq {
-			return fmt.Sprintf("writer %s: checkpoint at %d, database at %d", h.Writer, h.Seq, have[h.Writer])
+			return fmt.Sprintf("writer %s: checkpoint at %d, database at %d", h.Writer, h.Seq, have[h.Writer]), nil
+		}
+		same, err := holds(ctx, log, h)
+		if err != nil {
+			return "", err
+		}
+		if !same {
+			return fmt.Sprintf("writer %s: record %d is not the one that was signed", h.Writer, h.Seq), nil
 		}
 	}
-	return ""
+	return "", nil
+}
+
+var errSeen = errors.New("seen")
+
+// holds reports whether a writer's record of a number is there and is the one that was signed.
+func holds(ctx context.Context, log Log, h chain.Head) (same bool, err error) {
+	err = log.Walk(ctx, h.Writer, h.Seq-1, func(r chain.Record) error {
+		same = r.Seq == h.Seq && r.Hash == h.Hash
+		return errSeen // one is enough
+	})
+	if errors.Is(err, errSeen) {
+		err = nil
+	}
+	return same, err
 }
 
 // Checkpointer signs checkpoints of a log from time to time.

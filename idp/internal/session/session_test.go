@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/session"
 )
 
@@ -26,6 +27,8 @@ func TestAlive_EndsIdleAbsoluteOrEnded(t *testing.T) {
 		{"too old", session.AbsoluteTimeout - time.Minute, session.AbsoluteTimeout, false, false, true},
 		{"far too old, seen just now", 48 * time.Hour, 48 * time.Hour, false, false, false},
 		{"ended", 0, 0, true, false, false},
+		{"its clock a little ahead", 0, -clock.Skew, false, true, false},
+		{"begun in the future", 0, -clock.Skew - time.Nanosecond, false, false, false},
 	} {
 		s := session.Session{CreatedAt: began, LastSeen: began.Add(c.seen)}
 		if c.ended {
