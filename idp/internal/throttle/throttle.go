@@ -177,12 +177,13 @@ func (l *Limiter) Reserve(ctx context.Context, s Subject) (*Guess, error) {
 	return g, nil
 }
 
-// keys are the counters of a guess. A known browser has its own share and does not wait for what strangers did.
+// keys are the counters of a guess. A known browser has its own share of the one account that it can guess at, and waits
+// for nothing that strangers did, on its own address either: people share addresses.
 func (l *Limiter) keys(s Subject) []Key {
-	net := network(s.IP)
 	if s.Known {
-		return []Key{{l.name(s.Class, "known", s.Account), known}, {l.name(s.Class, "address", net), address}}
+		return []Key{{l.name(s.Class, "known", s.Account), known}}
 	}
+	net := network(s.IP)
 	return []Key{
 		{l.name(s.Class, "account", s.Account), account},
 		{l.name(s.Class, "pair", s.Account, net), pair},
