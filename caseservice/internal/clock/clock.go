@@ -13,6 +13,14 @@ type Clock interface {
 	Now() time.Time
 }
 
+// Skew is how far the clocks of two processes may differ, and how far one may be set back, before what was made at a time
+// counts as made by a clock that was wrong.
+const Skew = time.Minute
+
+// Future reports whether t lies further ahead of now than clocks differ. What was made then was made by a clock that was
+// wrong, and would outlive everything else.
+func Future(t, now time.Time) bool { return t.After(now.Add(Skew)) }
+
 // System is the machine's clock.
 type System struct{}
 

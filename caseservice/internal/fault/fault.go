@@ -21,6 +21,8 @@ const (
 	Gone                        // 410: expired or used up
 	TooMany                     // 429: RetryAfter says when to come back
 	TooLarge                    // 413
+	NotAllowed                  // 405: this address does not take the method
+	MediaType                   // 415: this address does not take the format
 	Unavailable                 // 503: a dependency or capacity is missing; RetryAfter says when to come back
 )
 

@@ -35,4 +35,7 @@ func Key(parts ...string) [32]byte {
 type SpentReader interface {
 	// Spent returns the Ref of the Spend of (kind, key), and whether there was one.
 	Spent(ctx context.Context, kind string, key [32]byte) (ref string, spent bool, err error)
+	// SweptTo returns up to when tombstones may have been swept: of what ended before, nobody can tell whether it was
+	// spent. That matters once a clock is set back. Zero: nothing was ever swept.
+	SweptTo(ctx context.Context) (time.Time, error)
 }
