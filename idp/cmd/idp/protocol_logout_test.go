@@ -135,19 +135,31 @@ func TestLogout_TakesAPostedForm(t *testing.T) {
 	}
 }
 
+func TestLogout_ThePersonMayReadTheQuestionInAnotherLanguage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.withConsent(ana)
+	p := b.get(leave("client_id", "web", "post_logout_redirect_uri", byeURI, "state", "1")).formTo("/language")
+	q := p.send(b.get("/logout"), "lang", "es")
+	if q.status != http.StatusOK || q.header.Get("Content-Language") != "es" || q.url.Path != "/logout" {
+		t.Fatal(q.status, q.url, q.header.Get("Content-Language"), q.text())
+	}
+	if q = q.confirm(); q.out != byeURI+"?state=1" {
+		t.Error(q.status, q.out)
+	}
+}
+
 func TestLogout_NobodyElseCanConfirm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	const to = "/logout/confirm"
 	b, other := w.withConsent(ana), w.withConsent(ben)
-	to, theirs := other.get("/logout").filled("csrf_token")
-	for name, p := range map[string]*page{
-		"without a token": b.once(http.MethodPost, to, url.Values{"client_id": {"web"}}, "Sec-Fetch-Site", "same-origin"), "with another's token": b.once(http.MethodPost, to, theirs, "Sec-Fetch-Site", "same-origin"),
-	} {
-		if p.status != http.StatusForbidden {
+	mine, theirs, language := b.get("/logout").formTo(to).values, other.get("/logout").formTo(to).values, b.get("/logout").formTo("/language").values
+	for name, v := range map[string]url.Values{"without a token": {"client_id": {"web"}}, "with another's token": theirs, "with a token of another form": {"csrf_token": language["csrf_token"]}} {
+		if p := b.once(http.MethodPost, to, v, "Sec-Fetch-Site", "same-origin"); p.status != http.StatusForbidden {
 			t.Errorf("%s: %d", name, p.status)
 		}
 	}
-	to, mine := b.get("/logout").filled("csrf_token")
 	if p := b.once(http.MethodPost, to, mine, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"); p.status != http.StatusForbidden {
 		t.Error("from another site:", p.status)
 	}
@@ -156,6 +168,9 @@ func TestLogout_NobodyElseCanConfirm(t *testing.T) {
 	}
 	if !b.isIn() || !other.isIn() {
 		t.Error("somebody was signed out")
+	}
+	if p := b.once(http.MethodPost, to, mine, "Sec-Fetch-Site", "same-origin"); p.status != http.StatusOK || b.isIn() {
+		t.Error("the person themself:", p.status)
 	}
 }
 

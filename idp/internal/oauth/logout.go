@@ -49,7 +49,11 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 	case s.ID == "":
 		return p.left(w, r, l)
 	}
-	page := ui.LogoutConfirm{Base: ui.Base{CSRF: p.Edge.CSRF(w, r, csrfLogout), Here: "/logout/confirm"}, App: l.app(), Name: a.DisplayName(), StayURL: "/account"}
+	base := ui.Base{
+		CSRF: p.Edge.CSRF(w, r, csrfLogout), Here: "/logout/confirm",
+		LanguageCSRF: p.Edge.CSRF(w, r, "language"), LanguageBack: "/logout?" + l.values().Encode(),
+	}
+	page := ui.LogoutConfirm{Base: base, App: l.app(), Name: a.DisplayName(), StayURL: "/account"}
 	if l.client != nil {
 		page.Hidden = append(page.Hidden, ui.Hidden{Name: "client_id", Value: l.client.ID})
 	}
