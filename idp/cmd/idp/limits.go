@@ -16,7 +16,7 @@ func limitFlags(f *pflag.FlagSet) {
 	f.Int("begin-rate", 10, "sign-ins that one network may begin a second, and a minute's worth at once; 0: any number")
 	f.Int("form-rate", 10, "forms that one network may send a second without being signed in, and a minute's worth at once; 0: any number")
 	f.Int("failure-rate", 10, "failed client authentications and tokens of one network a second, and a minute's worth at once; 0: any number")
-	f.Int("signup-mails-network", 50, "sign-up mails that one network may ask for an hour; 0: any number")
+	f.Int("signup-mails-network", 100, "sign-up mails that one network may ask for an hour; 0: any number")
 	f.Int("signup-mails", 2000, "sign-up mails that all networks together may ask for an hour; 0: any number")
 	f.Int("mail-queue", 10_000, "mails that may wait to be sent before sign-up asks for no more; 0: any number")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -161,5 +162,63 @@ func TestFlood_ThrottledGuessesLeaveOneEventAMinute(t *testing.T) {
 	}
 	if n := w.events() - before; n != 0 {
 		t.Errorf("50 more left %d events", n)
+	}
+}
+
+// asks posts the sign-up form for an address that nobody has asked for before.
+func (w *world) asks(ip string, n int) answer {
+	w.Helper()
+	b := w.browser()
+	to, v := b.get("/signup").filled("email", fmt.Sprintf("victim%d@example.org", n))
+	p := b.once(http.MethodPost, to, v, "X-Forwarded-For", ip)
+	return answer{status: p.status, header: p.header, body: p.body}
+}
+
+func (w *world) waiting() (n int) {
+	w.Helper()
+	w.count(&n, `SELECT count(*) FROM outbox WHERE sent_at = 0`)
+	return n
+}
+
+func TestFlood_SignUpIsNoCannonForMail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small, throughProxy)
+	n := 0
+	ask := func(ip string) answer { n++; return w.asks(ip, n) }
+	for range 4 {
+		if a := ask("192.0.2.7"); a.status != http.StatusSeeOther {
+			t.Fatal(a.status, a.body)
+		}
+	}
+	w.refusedFor("a fifth of one network", ask("192.0.2.7"), http.StatusTooManyRequests)
+	for range 2 {
+		if a := ask("192.0.2.8"); a.status != http.StatusSeeOther {
+			t.Fatal("another network", a.status, a.body)
+		}
+	}
+	w.refusedFor("a seventh of all", ask("192.0.2.9"), http.StatusServiceUnavailable)
+	if got := w.waiting(); got != 6 {
+		t.Errorf("%d mails wait", got)
+	}
+	w.clock.Advance(time.Hour)
+	if a := ask("192.0.2.7"); a.status != http.StatusSeeOther {
+		t.Error("an hour later:", a.status)
+	}
+}
+
+func TestFlood_SignUpEndsWhereMailCannotLeave(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *settings) { s.limits = throttle.Limits{MailQueue: 3} }, throughProxy)
+	for i := range 3 {
+		if a := w.asks("192.0.2.7", i); a.status != http.StatusSeeOther {
+			t.Fatal(a.status, a.body)
+		}
+	}
+	before := w.events()
+	for i := range 5 {
+		w.refusedFor("with a full outbox", w.asks("192.0.2.7", 3+i), http.StatusServiceUnavailable)
+	}
+	if w.waiting() != 3 || w.events() != before {
+		t.Errorf("%d mails wait, %d more events", w.waiting(), w.events()-before)
 	}
 }

@@ -20,7 +20,8 @@ type Message struct {
 	HTML     string `json:"html"`
 }
 
-// Queue puts a mail into the outbox. No condition.
+// Queue puts a mail into the outbox. Condition: fewer than Limit mails wait there, if there is a limit; replicas that queue at
+// the same moment may exceed it by as many.
 type Queue struct {
 	ID        string
 	Account   string
@@ -30,6 +31,7 @@ type Queue struct {
 	Sealed    []byte
 	At        time.Time
 	ExpiresAt time.Time // not worth sending after this
+	Limit     int       // of mails that wait; zero: any number
 }
 
 // Item is a mail that waits.

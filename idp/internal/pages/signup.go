@@ -15,6 +15,8 @@ import (
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/i18n"
 	"ellis.example/idp/internal/ident"
+	"ellis.example/idp/internal/notify"
+	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/ui"
 	"ellis.example/idp/internal/unit"
 	"ellis.example/idp/internal/web"
@@ -102,6 +104,9 @@ func (p *Pages) signupMail(w http.ResponseWriter, r *http.Request) error {
 	if flowID != "" && !ident.Valid("flw", flowID) {
 		flowID = ""
 	}
+	if err := p.Networks.Take(r.Context(), throttle.SignUpMail, web.Info(r.Context()).IP); err != nil {
+		return err
+	}
 	if err := p.sendSignup(r, email, canonical, flowID); err != nil {
 		return err
 	}
@@ -137,11 +142,15 @@ func (p *Pages) sendSignup(r *http.Request, email, canonical, flowID string) err
 	if err != nil {
 		return err
 	}
+	q.Limit = p.Networks.MailQueue()
 	issue := account.IssueLink{Link: link, Limit: mailsPerHour, Since: now.Add(-time.Hour)}
 	err = p.Commit.Commit(ctx, unit.Unit{Writes: []unit.Write{issue, q}, Event: e})
 	if _, many := unit.ConflictIn[account.IssueLink](err); many {
 		e.Outcome, e.Reason = audit.Refused, "too_many_mails"
 		return p.Strangers.Refused(ctx, e)
+	}
+	if _, full := unit.ConflictIn[notify.Queue](err); full {
+		return throttle.ErrMailBound.After(throttle.MailPause)
 	}
 	p.Wake()
 	return err

@@ -31,7 +31,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Begin: PerSecond(10, 600), Form: PerSecond(10, 600), Failure: PerSecond(10, 600),
-		SignUpMail: PerHour(50), SignUpMails: PerHour(2000), MailQueue: 10_000,
+		SignUpMail: PerHour(100), SignUpMails: PerHour(2000), MailQueue: 10_000,
 	}
 }
 

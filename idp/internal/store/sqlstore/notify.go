@@ -6,6 +6,7 @@ import (
 
 	"ellis.example/idp/internal/notify"
 	"ellis.example/idp/internal/sqldb"
+	"ellis.example/idp/internal/unit"
 )
 
 var _ notify.Reader = (*Store)(nil)
@@ -19,6 +20,15 @@ func outboxSweeps() []sweep {
 }
 
 func applyQueue(t *sqldb.Tx, w notify.Queue) error {
+	if w.Limit > 0 {
+		var n int
+		if err := t.Row(`SELECT count(*) FROM (SELECT 1 FROM outbox WHERE sent_at = 0 LIMIT ?) AS waiting`, w.Limit).Scan(&n); err != nil {
+			return err
+		}
+		if n >= w.Limit {
+			return &unit.Conflict{Write: w, Why: "too many mails wait"}
+		}
+	}
 	return t.MustOne(w, "mail exists", `INSERT INTO outbox (id, recipient, lang, template, account, sealed, at, due_at, expires_at) VALUES (?,?,?,?,?,?,?,?,?)`,
 		w.ID, w.Recipient, w.Lang, w.Template, w.Account, w.Sealed, micros(w.At), micros(w.At), micros(w.ExpiresAt))
 }

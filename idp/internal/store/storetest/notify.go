@@ -20,6 +20,7 @@ type OutboxStore interface {
 func Outbox[S OutboxStore](t *testing.T, open func(*testing.T) S) {
 	t.Run("what is due comes oldest first, as it was queued", func(t *testing.T) { t.Parallel(); dueMail(t, open(t)) })
 	t.Run("one of many claims wins", func(t *testing.T) { t.Parallel(); oneClaim(t, open(t)) })
+	t.Run("a limit counts what waits", func(t *testing.T) { t.Parallel(); boundedMail(t, open(t)) })
 	t.Run("what went out goes out no more", func(t *testing.T) { t.Parallel(); sentMail(t, open(t)) })
 }
 
@@ -83,6 +84,23 @@ func oneClaim(t *testing.T, s OutboxStore) {
 		t.Fatalf("got %+v, %v", list, err)
 	}
 	conflicts(t, s, notify.Claim{ID: "missing", At: outboxTime, Until: outboxTime})
+}
+
+func boundedMail(t *testing.T, s OutboxStore) {
+	limited := func(id string) notify.Queue {
+		q := queued(id, 0)
+		q.Limit = 3
+		return q
+	}
+	commit(t, s, limited("a"), limited("b"), queued("c", 0))
+	err := s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{limited("d")}})
+	if q, full := unit.ConflictIn[notify.Queue](err); !full || q.ID != "d" {
+		t.Fatalf("a fourth: %v", err)
+	}
+	commit(t, s, queued("e", 0)) // what has no limit is always taken
+	commit(t, s, notify.Sent{ID: "a", At: outboxTime}, notify.Drop{ID: "b"})
+	commit(t, s, limited("d"))
+	conflicts(t, s, limited("f"))
 }
 
 func sentMail(t *testing.T, s OutboxStore) {
