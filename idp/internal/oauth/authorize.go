@@ -12,6 +12,7 @@ import (
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/flow"
 	"ellis.example/idp/internal/ident"
+	"ellis.example/idp/internal/session"
 	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/unit"
 	"ellis.example/idp/internal/web"
@@ -33,7 +34,8 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	if q := r.URL.Query(); r.Method != http.MethodPost && q.Has("flow") && !q.Has("client_id") {
 		return p.resume(w, r, q.Get("flow"))
 	}
-	if err := p.Networks.Take(r.Context(), throttle.Begin, web.Info(r.Context()).IP); err != nil {
+	known := session.Browser(p.Sessions, p.Edge.Cookies.Device(r), p.Clock.Now())
+	if err := p.Networks.TakeKnown(r.Context(), throttle.Begin, web.Info(r.Context()).IP, known); err != nil {
 		return err
 	}
 	return p.begin(w, r)

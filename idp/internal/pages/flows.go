@@ -106,7 +106,7 @@ func (s step) app() *ui.App {
 
 // visit begins a flow that leads to a page of this provider, and answers with the way to its first step.
 func (p *Pages) visit(w http.ResponseWriter, r *http.Request, to string, want flow.Want) error {
-	if err := p.Networks.Take(r.Context(), throttle.Begin, web.Info(r.Context()).IP); err != nil {
+	if err := p.Networks.TakeKnown(r.Context(), throttle.Begin, web.Info(r.Context()).IP, p.browser(r)); err != nil {
 		return err
 	}
 	now := p.Clock.Now()

@@ -114,7 +114,7 @@ func (p *Pages) Mount(r *mux.Router) {
 // limited serves a form of somebody who is not signed in: one network sends only so many.
 func (p *Pages) limited(h web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := p.Networks.Take(r.Context(), throttle.Form, web.Info(r.Context()).IP); err != nil {
+		if err := p.Networks.TakeKnown(r.Context(), throttle.Form, web.Info(r.Context()).IP, p.browser(r)); err != nil {
 			return err
 		}
 		return h(w, r)

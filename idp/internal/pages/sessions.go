@@ -154,6 +154,11 @@ func (p *Pages) knownDevice(r *http.Request, accountID string) (bool, error) {
 	return err == nil && p.Clock.Now().Before(d.LastSeen.Add(session.DeviceLifetime)), err
 }
 
+// browser names the browser of a request for limits, if somebody signed in from it before.
+func (p *Pages) browser(r *http.Request) func(context.Context) (string, error) {
+	return session.Browser(p.Store, p.Edge.Cookies.Device(r), p.Clock.Now())
+}
+
 // hand gives the browser its cookies. It is called when the session is durable.
 func (p *Pages) hand(w http.ResponseWriter, b begun) {
 	p.Edge.Cookies.SetSession(w, b.cookie)

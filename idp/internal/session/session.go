@@ -78,4 +78,6 @@ type Reader interface {
 	SessionsOf(ctx context.Context, account string, now time.Time) ([]Session, error)
 	// Device returns the device of an account whose cookie hashes to h. Errors: ErrNoDevice.
 	Device(ctx context.Context, account string, h [32]byte) (Device, error)
+	// KnownBrowser reports whether anybody signed in after since with the device cookie that hashes to h.
+	KnownBrowser(ctx context.Context, h [32]byte, since time.Time) (bool, error)
 }

@@ -72,6 +72,27 @@ func (n *Networks) Take(ctx context.Context, k Kind, ip string) error {
 	return nil
 }
 
+// TakeKnown is Take for a request that may come from a browser that somebody signed in from before: with a share of its own
+// it gets through although strangers used up its network's. browser names such a browser, or is empty; it is asked only
+// then. Errors: ErrCrowded with a time to wait; browser's.
+func (n *Networks) TakeKnown(ctx context.Context, k Kind, ip string, browser func(context.Context) (string, error)) error {
+	crowded := n.Take(ctx, k, ip)
+	if crowded == nil {
+		return nil
+	}
+	name, err := browser(ctx)
+	if err != nil {
+		return err
+	}
+	if name == "" {
+		return crowded
+	}
+	if wait := n.take(ctx, k, string(k)+" browser "+name, n.limits.of(k)); wait > 0 {
+		return ErrCrowded.After(wait)
+	}
+	return nil
+}
+
 func (n *Networks) take(ctx context.Context, k Kind, key string, l Limit) time.Duration {
 	ok, wait, err := n.rates.Allow(ctx, key, l)
 	switch {

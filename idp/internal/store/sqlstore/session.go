@@ -87,6 +87,12 @@ func scanSession(scan func(...any) error) (s session.Session, err error) {
 	return s, fromText(amr, &s.AMR)
 }
 
+// KnownBrowser implements session.Reader.
+func (s *Store) KnownBrowser(ctx context.Context, h [32]byte, since time.Time) (known bool, err error) {
+	err = s.db.Row(ctx, `SELECT EXISTS (SELECT 1 FROM devices WHERE cookie = ? AND last_seen > ?)`, h[:], micros(since)).Scan(&known)
+	return known, sqldb.Or(err, nil)
+}
+
 // Device implements session.Reader.
 func (s *Store) Device(ctx context.Context, account string, h [32]byte) (session.Device, error) {
 	d := session.Device{Account: account, Cookie: h}

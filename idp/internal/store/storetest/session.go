@@ -172,6 +172,14 @@ func devices(t *testing.T, s SessionStore) {
 			t.Errorf("%s: %v", acc, err)
 		}
 	}
+	for since, want := range map[time.Time]bool{sessionTime.Add(-time.Second): true, sessionTime: false} {
+		if got, err := s.KnownBrowser(t.Context(), d.Cookie, since); err != nil || got != want {
+			t.Errorf("known since %v: %v, %v", since, got, err)
+		}
+	}
+	if got, err := s.KnownBrowser(t.Context(), [32]byte{8}, time.Time{}); err != nil || got {
+		t.Errorf("a browser that nobody signed in from: %v, %v", got, err)
+	}
 	again := d
 	again.ID, again.UserAgent, again.FirstSeen, again.LastSeen = "dev_2", "Firefox 2", sessionTime.Add(time.Hour), sessionTime.Add(time.Hour)
 	commit(t, s, session.Know{Device: again})
