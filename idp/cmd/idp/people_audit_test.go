@@ -169,7 +169,7 @@ func TestAudit_EachChangeOfAnAccountIsOneEvent(t *testing.T) {
 func (w *peopleWorld) tracing(id string) (types []string) {
 	w.Helper()
 	var out, errs bytes.Buffer
-	if status := run(w.Context(), []string{"audit", "trace", id, "--database", "sqlite:" + w.file, "--json"}, &out, &errs); status != exitOK {
+	if status := run(w.Context(), []string{"audit", "trace", "--database", "sqlite:" + w.file, "--json", "--", id}, &out, &errs); status != exitOK {
 		w.Fatalf("trace %s: %d %s", id, status, errs.String())
 	}
 	var tr struct{ Events []audit.Stored }
