@@ -82,7 +82,7 @@ func (h *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	}
 	var salt [saltLen]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	sum, err := h.derive(ctx, h.params, password, salt[:])
+	sum, err := h.derive(ctx, password, salt[:], h.params)
 	if err != nil {
 		return "", err
 	}
@@ -90,7 +90,8 @@ func (h *Passwords) Hash(ctx context.Context, password string) (string, error) {
 }
 
 // Verify reports whether password is the one of record. An empty record is that of nobody: it takes the same time and is
-// never right. stale says that the record was made with less than today's cost. Errors: ErrTooLong, ErrBusy, the context's.
+// never right. So does a record that was made with less than today's cost: the time tells neither who has an account nor
+// who did not sign in since. stale says that the record was made with another cost than today's. Errors: ErrTooLong, ErrBusy, the context's.
 func (h *Passwords) Verify(ctx context.Context, record, password string) (ok, stale bool, err error) {
 	if len(password) > MaxPassword {
 		return false, false, ErrTooLong
@@ -106,7 +107,7 @@ func (h *Passwords) Verify(ctx context.Context, record, password string) (ok, st
 	if r.keyID != h.keyID {
 		return false, false, fmt.Errorf("password record was made with pepper %s, this process has %s: give it that pepper", r.keyID, h.keyID)
 	}
-	sum, err := h.derive(ctx, r.params, password, r.salt)
+	sum, err := h.derive(ctx, password, r.salt, r.params)
 	if err != nil {
 		return false, false, err
 	}
@@ -115,8 +116,8 @@ func (h *Passwords) Verify(ctx context.Context, record, password string) (ok, st
 }
 
 // derive waits for a free core and hashes. One code point typed in two ways is one password: NFKC comes first
-// (NIST SP 800-63B-4 §3.1.1.2).
-func (h *Passwords) derive(ctx context.Context, p Params, password string, salt []byte) ([]byte, error) {
+// (NIST SP 800-63B-4 §3.1.1.2). It never takes less than today's cost.
+func (h *Passwords) derive(ctx context.Context, password string, salt []byte, p Params) ([]byte, error) {
 	if h.queued.Add(1) > h.limit {
 		h.queued.Add(-1)
 		return nil, ErrBusy
@@ -130,7 +131,23 @@ func (h *Passwords) derive(ctx context.Context, p Params, password string, salt 
 	defer func() { <-h.slots }()
 	m := hmac.New(sha256.New, h.pepper)
 	_, _ = m.Write(norm.NFKC.Bytes([]byte(password)))
-	return argon2.IDKey(m.Sum(nil), salt, p.Time, p.Memory, p.Threads, hashLen), nil
+	key := m.Sum(nil)
+	sum := argon2.IDKey(key, salt, p.Time, p.Memory, p.Threads, hashLen)
+	if rest := h.params.beyond(p); rest.Memory > 0 {
+		_ = argon2.IDKey(key, salt, rest.Time, rest.Memory, rest.Threads, hashLen)
+	}
+	return sum, nil
+}
+
+// work is what a derivation fills, in KiB: time and memory traffic grow with it.
+func (p Params) work() uint64 { return uint64(p.Memory) * uint64(p.Time) }
+
+// beyond returns what makes up the work of p for who has done that of q; zero if q is as much.
+func (p Params) beyond(q Params) Params {
+	if p.work() <= q.work() {
+		return Params{}
+	}
+	return Params{Memory: uint32((p.work() - q.work()) / uint64(p.Time)), Time: p.Time, Threads: p.Threads}
 }
 
 type parsed struct {

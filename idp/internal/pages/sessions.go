@@ -141,10 +141,11 @@ func (p *Pages) device(r *http.Request, a account.Account, now time.Time, b *beg
 	return old, nil
 }
 
-// knownDevice reports whether the account signed in from this browser before.
+// knownDevice reports whether the account signed in from this browser before. It asks for nobody's account, too: what a name
+// costs does not tell whether somebody has it.
 func (p *Pages) knownDevice(r *http.Request, accountID string) (bool, error) {
 	token := p.Edge.Cookies.Device(r)
-	if token == "" || accountID == "" {
+	if token == "" {
 		return false, nil
 	}
 	d, err := p.Store.Device(r.Context(), accountID, ident.Hash(token))
