@@ -137,11 +137,11 @@ func (p *provider) checkpoints(ctx context.Context, key []byte) error {
 	if err != nil {
 		return err
 	}
-	last, any, err := audit.LastCheckpoint(p.checkpoint, k)
+	last, kept, err := audit.LastCheckpoint(p.checkpoint, k)
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.checkpoint, err)
 	}
-	if any {
+	if kept {
 		behind, err := last.Behind(ctx, p.store)
 		if err != nil {
 			return err
