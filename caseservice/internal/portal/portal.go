@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"runtime/debug"
 	"strings"
 
@@ -65,18 +66,31 @@ func (p *Portal) routes() []route {
 		{"/help", p.static(func(b ui.Base) ui.Page { return ui.Help{Base: b} }), nil},
 		{"/privacy", p.static(func(b ui.Base) ui.Page { return ui.Privacy{Base: b} }), nil},
 		{"/not-government", p.static(func(b ui.Base) ui.Page { return ui.NotGovernment{Base: b} }), nil},
-		{"/", func(http.ResponseWriter, *http.Request) error { return errNoPage }, func(http.ResponseWriter, *http.Request) error { return errNoPage }},
+		nowhere,
 	}
 }
 
-// Handler returns everything that the portal answers for, without the edge.
+// nowhere stands for every path that is no other route.
+var nowhere = route{"/", noPage, noPage}
+
+func noPage(http.ResponseWriter, *http.Request) error { return errNoPage }
+
+// Handler returns everything that the portal answers for, without the edge. Only the one way to write a path leads
+// somewhere: the mux would answer the others itself, with a redirect that passes none of our checks.
 func (p *Portal) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, t := range p.routes() {
 		mux.Handle(t.path, p.page(t))
 	}
 	mux.Handle("/assets/", named(ui.Assets()))
-	return mux
+	other := p.page(nowhere)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path.Clean(r.URL.Path) {
+			other.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // The faults of routes.
@@ -91,7 +105,7 @@ var (
 // named notes the template of the route for the log line and the metrics: never a path, which may carry identifiers.
 func named(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Pattern != "/" { // which stands for everything else
+		if r.Pattern != "" && r.Pattern != "/" { // which stands for everything else
 			web.InfoOf(r).Route = strings.TrimSuffix(r.Pattern, "{$}")
 		}
 		next.ServeHTTP(w, r)

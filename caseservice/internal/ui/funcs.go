@@ -21,6 +21,7 @@ func (r *Renderer) funcs(lang i18n.Lang) template.FuncMap {
 		"date":     lang.Date,
 		"datetime": lang.DateTime,
 		"local":    lang.Local,
+		"moment":   func(t, submitted time.Time) string { return moment(lang, t, submitted) },
 		"offset":   i18n.Offset,
 		"machine":  func(t time.Time) string { return t.Format(time.RFC3339) },
 		"day":      func(t time.Time) string { return t.Format(time.DateOnly) },
@@ -36,6 +37,14 @@ func (r *Renderer) funcs(lang i18n.Lang) template.FuncMap {
 		"state":    func(s string) string { return w.text("appointment." + s) },
 		"class":    func(s string) string { return w.class(s) },
 	}
+}
+
+// moment is a date and time; of the submission only the day is known, and nothing later.
+func moment(lang i18n.Lang, t, submitted time.Time) string {
+	if t.Equal(submitted) {
+		return lang.Date(t)
+	}
+	return lang.DateTime(t)
 }
 
 // words speaks one language for one brand.
