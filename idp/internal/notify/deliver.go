@@ -177,7 +177,7 @@ func (d *Deliverer) one(ctx context.Context, item Item) error {
 	if err := d.Relay.send(try, item.ID, m, now); err != nil {
 		due := now.Add(backoff(item.Attempts))
 		d.Observe("deferred")
-		d.Log.Warn("mail deferred", "mail", item.ID, "template", item.Template, "attempt", item.Attempts+1, "due", due, "cause", err.Error())
+		d.Log.Warn("mail deferred", "mail", item.ID, "template", item.Template, "account", item.Account, "attempt", item.Attempts+1, "due", due, "why", reason(err))
 		return d.Commit.Commit(context.WithoutCancel(ctx), unit.Unit{Writes: []unit.Write{Defer{ID: item.ID, Due: due}}})
 	}
 	d.Observe("sent")
@@ -186,7 +186,7 @@ func (d *Deliverer) one(ctx context.Context, item Item) error {
 
 func (d *Deliverer) drop(ctx context.Context, item Item, why string) error {
 	d.Observe("dropped")
-	d.Log.Error("mail dropped", "mail", item.ID, "template", item.Template, "why", why)
+	d.Log.Error("mail dropped", "mail", item.ID, "template", item.Template, "account", item.Account, "why", why)
 	return d.Commit.Commit(context.WithoutCancel(ctx), unit.Unit{Writes: []unit.Write{Drop{ID: item.ID}}, Event: d.event(item, "mail.dropped", audit.Failed, why)})
 }
 
