@@ -44,6 +44,9 @@ func TestClientCredentials_GiveATokenForTheClientItself(t *testing.T) {
 		w.wants(name, w.machine("machine", pairs...), http.StatusBadRequest, "invalid_scope")
 	}
 	w.wants("another's", w.machine("key", "scope", "cases.write"), http.StatusBadRequest, "invalid_scope")
+	for _, scope := range []string{"openid", "openid cases.read", "offline_access cases.read"} { // this client may ask for them, for a person
+		w.wants(scope, w.machine("key", "scope", scope), http.StatusBadRequest, "invalid_scope")
+	}
 	for name, pairs := range map[string][]string{"two APIs": {"scope", "cases.read letters.read"}, "unknown": {"resource", "https://nobody.example"}, "not the scopes' API": {"resource", letterAPI}, "the issuer": {"resource", w.issuer}} {
 		w.wants(name, w.machine("machine", pairs...), http.StatusBadRequest, "invalid_target")
 	}
