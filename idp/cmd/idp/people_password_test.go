@@ -232,17 +232,22 @@ func TestPassword_OpensTenYearsLater(t *testing.T) {
 }
 
 // A name without an account takes the hash that a name with one takes: without it, an answer comes twenty times as fast.
-// Not parallel, and only the fastest answers are compared, so that what else the machine does matters little.
+// Not parallel, and only the fastest answers count, of more rounds if need be, so that what else the machine does matters
+// little.
 func TestAttack_F01_UnknownNamesTakeTheSameTime(t *testing.T) {
 	w := newPeople(t, func(s *settings) { s.hashing = factor.Params{Memory: 32 << 10, Time: 2, Threads: 1} })
 	w.signUp(w.browser(), "mia@example.org")
 	w.signUp(w.browser(), "off@example.org")
 	w.must(w.peopleAdmin().Disable(w.Context(), "off@example.org", "test", "operator:test"))
 	b := w.browser()
-	to, v := b.get("/signin").filled("identifier", "", "password", "wrong password of some length")
 	names := []string{"mia@example.org", "nobody@example.org", "off@example.org", "!!", "nobody"}
 	fastest := make([]time.Duration, len(names))
-	for range 4 {
+	alike := func() bool {
+		return slices.Min(fastest) >= fastest[0]/4
+	}
+	for round := 0; round < 4 || round < 40 && !alike(); round++ {
+		w.clock.Advance(16 * time.Minute) // nobody waits for the failures before
+		to, v := b.get("/signin").filled("identifier", "", "password", "wrong password of some length")
 		for i, n := range names {
 			v.Set("identifier", n)
 			began := time.Now()
@@ -254,10 +259,8 @@ func TestAttack_F01_UnknownNamesTakeTheSameTime(t *testing.T) {
 			}
 		}
 	}
-	for i, n := range names[1:] {
-		if fastest[i+1] < fastest[0]/4 {
-			t.Errorf("%s is answered after %v, a known name after %v", n, fastest[i+1], fastest[0])
-		}
+	if !alike() {
+		t.Errorf("%v are answered after %v: the first is known", names, fastest)
 	}
 }
 
