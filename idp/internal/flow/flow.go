@@ -38,7 +38,16 @@ type Flow struct {
 	Pending *Pending // a password was proven, the second factor is still to come
 	Consent *Fresh   // the person allowed it in this flow
 	Denied  bool     // the person said no
+	// Known is set once somebody has proven who they are: in this flow, or by a session that was there. Strangers have no
+	// share in what is kept for such flows.
+	Known bool `json:",omitempty"`
 }
+
+// MaxSize is how much a store keeps of one flow, in bytes of JSON.
+const MaxSize = 8 << 10
+
+// Proven reports whether the flow is more than what anybody can send.
+func (f Flow) Proven() bool { return f.Known || f.Pending != nil || f.Consent != nil }
 
 // Want is what the request asks of the sign-in.
 type Want struct {
@@ -76,13 +85,14 @@ type Fresh struct {
 var (
 	ErrNotFound = fault.New(fault.Gone, "flow_not_found", "this sign-in has expired or was already finished; start again from the app")
 	ErrForeign  = fault.New(fault.Forbidden, "flow_foreign", "this sign-in was started in another browser")
+	ErrTooLarge = fault.New(fault.TooLarge, "flow_too_large", "the authorization request is too large: state, nonce and the like add up to more than is kept")
 	ErrStale    = fault.New(fault.Conflict, "flow_stale", "this sign-in moved on in another tab")
 )
 
 // Store keeps flows until they expire.
 type Store interface {
 	// PutFlow stores a new flow, or the next version of one. Errors: ErrStale when f.Version is not the stored one's.
-	// On success the stored version is f.Version+1.
+	// On success the stored version is f.Version+1. ErrTooLarge when it is larger than MaxSize.
 	PutFlow(ctx context.Context, f Flow) error
 	// GetFlow returns a flow. Errors: ErrNotFound, also when it has expired.
 	GetFlow(ctx context.Context, id string) (Flow, error)

@@ -69,8 +69,8 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request) error {
 	}
 	now := p.Clock.Now().Truncate(time.Microsecond)
 	keep := url.Values{}
-	for k, one := range v {
-		if k != "id_token_hint" && k != "login_hint" {
+	for _, k := range keptParams {
+		if one, ok := v[k]; ok {
 			keep[k] = one
 		}
 	}
@@ -80,6 +80,9 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request) error {
 	}
 	return p.advance(w, r, f, req, false)
 }
+
+// keptParams are what is looked at again when a flow goes on; the rest became a flow.Want.
+var keptParams = []string{"response_type", "client_id", "redirect_uri", "scope", "state", "response_mode", "nonce", "code_challenge", "code_challenge_method", "resource"}
 
 // again turns a request that was posted from another site into a GET to path: our cookies do not come with such a post, and
 // nothing is begun or ended without the browser that it belongs to.
@@ -137,8 +140,9 @@ func (p *Provider) advance(w http.ResponseWriter, r *http.Request, f flow.Flow, 
 	if !ok {
 		return fault.Of(errors.New("oauth: no page for step " + string(d.Step)))
 	}
-	if !kept {
-		if err := p.Flows.PutFlow(r.Context(), f); err != nil {
+	if there := st.Session.ID != ""; !kept || (there && !f.Known) {
+		f.Known = there
+		if err := p.Flows.PutFlow(r.Context(), f); err != nil && (!kept || !errors.Is(err, flow.ErrStale)) {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ellis.example/idp/internal/flow"
+	"ellis.example/idp/internal/session"
 )
 
 // prompts are the values of prompt (OpenID Connect Core §3.1.2.1).
@@ -19,16 +20,18 @@ var prompts = []string{"none", "login", "consent", "select_account"}
 func (p *Provider) wants(ctx context.Context, r request) (flow.Want, error) {
 	v := r.values
 	w := flow.Want{
-		LoginHint: v.Get("login_hint"), Scopes: r.scopes, API: r.target.id(),
+		LoginHint: hint(v.Get("login_hint")), Scopes: r.scopes, API: r.target.id(),
 		NeverRemember: r.client.NeverRemember(r.redirect),
 		ACR:           strings.Fields(v.Get("acr_values")), Locales: strings.Fields(v.Get("ui_locales")), Prompts: strings.Fields(v.Get("prompt")),
 	}
 	if len(w.ACR) > maxList || len(w.Locales) > maxList || len(w.Prompts) > maxList {
 		return w, problem("invalid_request", "prompt, acr_values and ui_locales may have at most 20 values")
 	}
+	w.Locales = slices.DeleteFunc(w.Locales, func(s string) bool { return len(s) > maxLocale })
 	if len(w.ACR) == 0 {
 		w.ACR = r.client.DefaultACRValues
 	}
+	w.ACR = knownClasses(w.ACR)
 	for _, one := range w.Prompts {
 		if !slices.Contains(prompts, one) {
 			return w, problem("invalid_request", "prompt may be none, login, consent or select_account")
@@ -49,6 +52,30 @@ func (p *Provider) wants(ctx context.Context, r request) (flow.Want, error) {
 		w.Subject, err = c.Subject, herr
 	}
 	return w, err
+}
+
+// Limits of what is kept of a request, in bytes.
+const (
+	maxLogin  = 254 // an address (RFC 5321 §4.5.3.1.3)
+	maxLocale = 35  // a language tag (RFC 5646 §4.4.1)
+)
+
+// hint is what goes into the sign-in form; what is longer than any name is none.
+func hint(login string) string {
+	if len(login) > maxLogin {
+		return ""
+	}
+	return login
+}
+
+// knownClasses are those of acr_values that we can tell apart.
+func knownClasses(list []string) (out []string) {
+	for _, acr := range list {
+		if acr == session.AAL1 || acr == session.AAL2 {
+			out = append(out, acr)
+		}
+	}
+	return out
 }
 
 // maxAge reads max_age in seconds; 0 asks for a new sign-in.

@@ -117,7 +117,7 @@ func (p *Pages) visit(w http.ResponseWriter, r *http.Request, to string, want fl
 	}
 	f := flow.Flow{
 		ID: ident.New("flw"), Kind: flow.Visit, Browser: ident.Hash(token), Txn: ident.New("txn"),
-		StartedAt: now, ExpiresAt: now.Add(flow.Lifetime), ReturnTo: ownPath(to), Want: want,
+		StartedAt: now, ExpiresAt: now.Add(flow.Lifetime), ReturnTo: ownPath(to), Want: want, Known: want.Account != "",
 	}
 	if err := p.Flows.PutFlow(r.Context(), f); err != nil {
 		return err

@@ -256,7 +256,12 @@ func (p *Pages) passwordProven(w http.ResponseWriter, r *http.Request, s step, a
 		if err != nil {
 			return err
 		}
-		return p.commitSession(w, r, a, b, false, e, writes...)
+		if err := p.commitSession(w, r, a, b, false, e, writes...); err != nil {
+			return err
+		}
+		s.Known = true
+		_ = p.save(ctx, s.Flow) // the session is there; a flow that is lost meanwhile begins anew
+		return nil
 	}
 	e.Actor, e.Account = a.ID, a.ID
 	if err := p.Commit.Commit(ctx, unit.Unit{Writes: writes, Event: e}); err != nil {
@@ -276,7 +281,7 @@ const pendTries = 8
 // pend notes that a password was proven. The last of two tabs wins, as its cookie is the one that the browser keeps.
 func (p *Pages) pend(ctx context.Context, f flow.Flow, pending flow.Pending) (err error) {
 	for range pendTries {
-		f.Pending = &pending
+		f.Pending, f.Known = &pending, true
 		if err = p.Flows.PutFlow(ctx, f); !errors.Is(err, flow.ErrStale) {
 			return err
 		}

@@ -10,20 +10,31 @@ import (
 	"ellis.example/idp/internal/fault"
 )
 
-const (
-	shards = 64
-	// maxEntries bounds the store: beyond it new entries are refused until old ones expire.
-	maxEntries = 1 << 18
+const shards = 64
+
+// Budgets of the tables: nothing that is kept for one purpose takes the place of what is kept for another. In all, with the
+// rates, it is less than 200 MiB.
+var (
+	flowBudget  = budget{entries: 1 << 17, bytes: 128 << 20}
+	codeBudget  = budget{entries: 1 << 16, bytes: 32 << 20}
+	otherBudget = budget{entries: 1 << 14, bytes: 16 << 20}
 )
+
+// budget bounds a table.
+type budget struct{ entries, bytes int }
+
+// overhead is about what an entry costs beside its key and value: map slot, lists, headers.
+const overhead = 256
 
 var errFull = (&fault.Error{Kind: fault.Unavailable, Code: "overloaded", Message: "too many sign-ins are under way; try again soon"}).After(5 * time.Second)
 
-// Store is a bounded map of values with a time to live, spread over shards so that no lock is global.
+// Store is bounded maps of values with a time to live, spread over shards so that no lock is global.
 type Store struct {
-	clk  clock.Clock
-	seed maphash.Seed
-	sh   [shards]shard
-
+	clk   clock.Clock
+	seed  maphash.Seed
+	flows *table
+	codes *table
+	other *table
 	rates [shards]rateShard
 }
 
@@ -32,96 +43,66 @@ type rateShard struct {
 	m  map[rateKey]int64 // when the requests so far are worth no time any more, in nanoseconds
 }
 
-type key struct{ kind, key string }
-
-type entry struct {
-	value   []byte
-	version int64
-	expires time.Time
-}
-
-type shard struct {
-	mu sync.Mutex
-	m  map[key]entry
-	// sweepAt is when the shard is next worth looking through for expired entries.
-	sweepAt time.Time
-}
-
 // New returns an empty store.
 func New(clk clock.Clock) *Store {
-	s := &Store{clk: clk, seed: maphash.MakeSeed()}
-	for i := range s.sh {
-		s.sh[i].m, s.rates[i].m = map[key]entry{}, map[rateKey]int64{}
+	s := &Store{clk: clk, seed: maphash.MakeSeed(), flows: newTable(flowBudget, true), codes: newTable(codeBudget, false), other: newTable(otherBudget, false)}
+	for i := range s.rates {
+		s.rates[i].m = map[rateKey]int64{}
 	}
 	return s
 }
 
 func (s *Store) hash(text string) uint64 { return maphash.String(s.seed, text) }
 
-func (s *Store) at(k key) *shard { return &s.sh[maphash.Comparable(s.seed, k)%shards] }
+// in returns the shard for a key, and the key as it is there.
+func (s *Store) in(t *table, kind, id string) (*shard, string) {
+	k := kind + "\x00" + id
+	return &t.sh[s.hash(k)%shards], k
+}
 
-// Put stores value under kind and key for ttl, in place of what was there. Errors: Unavailable when the store is full.
+func (s *Store) table(kind string) *table {
+	switch kind {
+	case kindFlow:
+		return s.flows
+	case kindCode:
+		return s.codes
+	}
+	return s.other
+}
+
+// Put stores value under kind and key for ttl, in place of what was there. Errors: Unavailable when there is no room.
 func (s *Store) Put(_ context.Context, kind, id string, value []byte, ttl time.Duration) error {
-	k := key{kind, id}
-	sh, now := s.at(k), s.clk.Now()
+	sh, k := s.in(s.table(kind), kind, id)
+	now := s.clk.Now()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return sh.put(k, entry{value: value, version: sh.m[k].version + 1, expires: now.Add(ttl)}, now)
+	e := &entry{key: k, value: value, version: 1, expires: now.Add(ttl), firm: true}
+	if old := sh.m[k]; old != nil {
+		e.version = old.version + 1
+	}
+	return sh.put(e, now)
 }
 
 // Get returns the value under kind and key, its version, and whether there is one that has not expired.
 func (s *Store) Get(_ context.Context, kind, id string) (value []byte, version int64, ok bool, err error) {
-	k := key{kind, id}
-	sh, now := s.at(k), s.clk.Now()
+	sh, k := s.in(s.table(kind), kind, id)
+	now := s.clk.Now()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	e, ok := sh.m[k]
-	if !ok || !now.Before(e.expires) {
+	e := sh.m[k]
+	if e == nil || !now.Before(e.expires) {
 		return nil, 0, false, nil
 	}
 	return e.value, e.version, true, nil
 }
 
-// CompareAndPut is Put on the condition that the stored version is old (0: nothing is stored). It returns whether it was.
-func (s *Store) CompareAndPut(_ context.Context, kind, id string, old int64, value []byte, ttl time.Duration) (bool, error) {
-	k := key{kind, id}
-	sh, now := s.at(k), s.clk.Now()
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	e, ok := sh.m[k]
-	if !ok || !now.Before(e.expires) {
-		e = entry{}
-	}
-	if e.version != old {
-		return false, nil
-	}
-	return true, sh.put(k, entry{value: value, version: old + 1, expires: now.Add(ttl)}, now)
-}
-
 // Delete forgets kind and key. It is no error if there is nothing.
 func (s *Store) Delete(_ context.Context, kind, id string) error {
-	k := key{kind, id}
-	sh := s.at(k)
+	sh, k := s.in(s.table(kind), kind, id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	delete(sh.m, k)
-	return nil
-}
-
-// put stores e; the shard is locked. Expired entries are collected at most once a second.
-func (sh *shard) put(k key, e entry, now time.Time) error {
-	_, there := sh.m[k]
-	if now.After(sh.sweepAt) {
-		sh.sweepAt = now.Add(time.Second)
-		for k, old := range sh.m {
-			if !now.Before(old.expires) {
-				delete(sh.m, k)
-			}
-		}
+	if e := sh.m[k]; e != nil {
+		sh.remove(e)
 	}
-	if !there && len(sh.m) >= maxEntries/shards {
-		return errFull
-	}
-	sh.m[k] = e
 	return nil
 }
