@@ -1,0 +1,201 @@
+package main
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"ellis.example/caseservice/internal/accesstoken/issuertest"
+	"ellis.example/caseservice/internal/clock"
+)
+
+func (o *operator) serve(issuer string, more ...string) *process {
+	o.t.Helper()
+	return o.start(append([]string{"serve", "--issuer", issuer, "--audience", issuertest.Audience, "--database", o.database, "--code-key-file", o.key}, more...)...)
+}
+
+func TestServe_AnswersWithAnIssuersTokenAndTracesIt(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	issuer := issuertest.Start(t, clock.NewFake(time.Now()))
+	o.ok(nil, "case", "import", o.write("c", `{"form":"I-130","submitted":"2026-08-03","receipt":"IOE0000000001"}`))
+	o.ok(nil, "case", "assign", "IOE0000000001", "--sub", "sub-ana")
+	p := o.serve(issuer.URL)
+	claims := issuer.Person("sub-ana", "cases:read").With("txn", "txn-1")
+	status, body := p.get(p.public+"/v1/cases", "Authorization", "Bearer "+issuer.Sign(claims))
+	if status != http.StatusOK || !strings.Contains(body, "IOE0000000001") {
+		t.Fatalf("%d %s\n%s", status, body, p.log)
+	}
+	for _, id := range []any{claims["jti"], claims["txn"]} { // while it runs
+		var got struct {
+			Entries []struct{ Act, Sub, Purpose string }
+		}
+		o.ok(&got, "ledger", "trace", id.(string))
+		if len(got.Entries) != 1 || got.Entries[0].Act != "cases.list" || got.Entries[0].Sub != "sub-ana" || got.Entries[0].Purpose != "self_service" {
+			t.Errorf("%v: %+v", id, got)
+		}
+	}
+	p.signal(syscall.SIGTERM)
+	if status := p.wait(); status != exitOK {
+		t.Errorf("status %d: %s", status, p.log)
+	}
+	if log := p.log.String(); strings.Contains(log, "IOE0000000001") || strings.Contains(log, "eyJ") || strings.Contains(log, "sub-ana") {
+		t.Errorf("the log says too much: %s", log)
+	}
+	o.ok(nil, "ledger", "verify")
+}
+
+func TestServe_PrivateListenerIsPrivate(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	issuer := issuertest.Start(t, clock.NewFake(time.Now()))
+	p := o.serve(issuer.URL)
+	p.get(p.public + "/v1/cases") // so that there is something to count
+	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+		if status, body := p.get(p.private + path); status != http.StatusOK {
+			t.Errorf("private %s: %d %s", path, status, body)
+		}
+		if status, _ := p.get(p.public + path); status != http.StatusNotFound {
+			t.Errorf("public %s: %d", path, status)
+		}
+	}
+	if status, _ := p.get(p.private + "/v1/cases"); status != http.StatusNotFound {
+		t.Errorf("the API on the private listener: %d", status)
+	}
+	if _, body := p.get(p.private + "/metrics"); !strings.Contains(body, `route="/v1/cases"`) || !strings.Contains(body, "go_goroutines") {
+		t.Errorf("%s", body)
+	}
+	for _, args := range [][]string{{"--url", p.private}, {"--private-listen", strings.TrimPrefix(p.private, "http://")}, {"--url", p.private + "/healthz"}} {
+		if r := o.run(append([]string{"healthcheck", "--json"}, args...)...); r.status != exitOK || !strings.Contains(r.out, `"status":"`) {
+			t.Errorf("%v: %d %s", args, r.status, r.err)
+		}
+	}
+	if r := o.run("healthcheck", "--url", p.public); r.status != exitFailed {
+		t.Errorf("the public listener is healthy: %d", r.status)
+	}
+}
+
+func TestServe_WithoutItsIssuerIsReadyAndSaysSo(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	issuer := issuertest.Start(t, clock.NewFake(time.Now()))
+	issuer.Down(true)
+	p := o.serve(issuer.URL)
+	var state struct {
+		Status   string
+		Degraded []string
+	}
+	status, body := p.get(p.private + "/readyz")
+	if err := json.Unmarshal([]byte(body), &state); err != nil || status != http.StatusOK || len(state.Degraded) != 1 || state.Degraded[0] != "issuer" {
+		t.Errorf("%d %s", status, body)
+	}
+	if r := o.run("healthcheck", "--url", p.private); r.status != exitOK || !strings.Contains(r.out, "issuer") {
+		t.Errorf("%d %s", r.status, r.out)
+	}
+	status, _ = p.get(p.public+"/v1/cases", "Authorization", "Bearer "+issuer.Sign(issuer.Person("sub-ana", "cases:read")))
+	if status != http.StatusServiceUnavailable {
+		t.Errorf("%d", status)
+	}
+}
+
+func TestServe_SIGTERMLetsRequestsFinish(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	issuer := issuertest.Start(t, clock.NewFake(time.Now()))
+	issuer.Slow(700 * time.Millisecond) // the first call has to wait for the keys
+	p := o.serve(issuer.URL)
+	answered := make(chan int, 1)
+	go func() {
+		status, _ := p.get(p.public+"/v1/cases", "Authorization", "Bearer "+issuer.Sign(issuer.Person("sub-ana", "cases:read")))
+		answered <- status
+	}()
+	time.Sleep(300 * time.Millisecond) // it is under way
+	p.signal(syscall.SIGTERM)
+	if status := <-answered; status != http.StatusOK {
+		t.Errorf("the request that was under way got %d\n%s", status, p.log)
+	}
+	if status := p.wait(); status != exitOK || !strings.Contains(p.log.String(), "draining") {
+		t.Errorf("status %d: %s", status, p.log)
+	}
+	if status, _ := p.get(p.public + "/v1/cases"); status != 0 {
+		t.Errorf("it still answers: %d", status)
+	}
+	if r := o.run("healthcheck", "--url", p.private); r.status != exitFailed {
+		t.Errorf("healthcheck: %d", r.status)
+	}
+}
+
+func TestServe_RequestsThatDoNotFinishEndWithTheDrain(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	issuer := issuertest.Start(t, clock.NewFake(time.Now()))
+	issuer.Slow(5 * time.Second)
+	p := o.serve(issuer.URL, "--drain", "200ms")
+	go func() {
+		p.get(p.public+"/v1/cases", "Authorization", "Bearer "+issuer.Sign(issuer.Person("sub-ana", "cases:read")))
+	}()
+	time.Sleep(200 * time.Millisecond)
+	began := time.Now()
+	p.signal(syscall.SIGINT)
+	if status := p.wait(); status != exitFailed || time.Since(began) > 4*time.Second || !strings.Contains(p.log.String(), "did not finish") {
+		t.Errorf("status %d after %v: %s", status, time.Since(began), p.log)
+	}
+}
+
+func TestServe_TakenPortIsSaidAndNothingElseHappens(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	addr := taken.Addr().String()
+	for _, ports := range [][]string{{"--listen", addr, "--private-listen", "127.0.0.1:0"}, {"--listen", "127.0.0.1:0", "--private-listen", addr}} {
+		r := o.run(append([]string{"serve", "--issuer", "http://localhost:1", "--audience", issuertest.Audience, "--database", o.database, "--code-key-file", o.key}, ports...)...)
+		if r.status != exitFailed || !strings.Contains(r.err, addr) {
+			t.Errorf("%d %s", r.status, r.err)
+		}
+	}
+	if r := o.run("ledger", "verify", "--database", o.database); r.status != exitFailed {
+		t.Error("a database was made")
+	}
+}
+
+func TestPortal_ServesWithoutIssuerAndAPI(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	const origin = "http://localhost:8082"
+	p := o.start("portal", "--issuer", "http://localhost:1", "--api", issuertest.Audience, "--api-url", "http://localhost:1", "--public-url", origin,
+		"--client-id", "portal", "--client-secret-file", o.write("secret", "portal-secret\n"), "--contact", "help@example.org")
+	host := []string{"Host", "localhost:8082"}
+	if status, body := p.get(p.public+"/", host...); status != http.StatusOK || !strings.Contains(body, `href="/signin"`) {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, body := p.get(p.public+"/signin", host...); status != http.StatusServiceUnavailable || !strings.Contains(body, "<h1") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _ := p.get(p.public + "/"); status != http.StatusMisdirectedRequest {
+		t.Errorf("another host name: %d", status)
+	}
+	if status, body := p.get(p.private + "/readyz"); status != http.StatusOK || !strings.Contains(body, `"issuer"`) {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _ := p.get(p.public+"/metrics", host...); status != http.StatusNotFound {
+		t.Errorf("public metrics: %d", status)
+	}
+	if status, body := p.get(p.private + "/metrics"); status != http.StatusOK || !strings.Contains(body, "portal_request") {
+		t.Errorf("%d %s", status, body)
+	}
+	p.signal(syscall.SIGTERM)
+	if status := p.wait(); status != exitOK {
+		t.Errorf("status %d: %s", status, p.log)
+	}
+	if strings.Contains(p.log.String(), "portal-secret") {
+		t.Error("the secret is in the log")
+	}
+}

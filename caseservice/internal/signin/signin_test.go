@@ -1,0 +1,327 @@
+package signin_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ellis.example/caseservice/internal/clock"
+	"ellis.example/caseservice/internal/ident"
+	"ellis.example/caseservice/internal/signin"
+	"ellis.example/caseservice/internal/signin/issuertest"
+)
+
+var start = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+const origin = "http://127.0.0.1:8082"
+
+// world is a gate with an issuer, without the portal around it.
+type world struct {
+	t      *testing.T
+	clock  *clock.Fake
+	issuer *issuertest.Issuer
+	memory *signin.Memory
+	gate   *signin.Gate
+	told   sync.Map // what the gate observed
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, clock: clock.NewFake(start)}
+	w.issuer = issuertest.Start(t, w.clock, origin)
+	w.memory = signin.NewMemory(w.clock, 100, 100)
+	w.gate = w.over(w.memory)
+	return w
+}
+
+func (w *world) over(s signin.Store) *signin.Gate {
+	return signin.New(signin.Config{
+		Issuer: w.issuer.URL, ClientID: issuertest.ClientID, ClientSecret: issuertest.ClientSecret, Resource: issuertest.Resource,
+		RedirectURI: origin + "/callback", SignedOutURI: origin + "/signed-out", Cookies: signin.NewCookies(false), Store: s, Clock: w.clock,
+		Observe: func(what, outcome string) {
+			n, _ := w.told.LoadOrStore(what+" "+outcome, new(atomic.Int64))
+			n.(*atomic.Int64).Add(1)
+		},
+	})
+}
+
+func (w *world) count(what string) int64 {
+	n, ok := w.told.Load(what)
+	if !ok {
+		return 0
+	}
+	return n.(*atomic.Int64).Load()
+}
+
+// carry makes the next request of a browser: it brings the cookies that the answer set.
+func carry(to string, answers ...*httptest.ResponseRecorder) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, to, nil)
+	for _, a := range answers {
+		for _, c := range a.Result().Cookies() {
+			r.AddCookie(c)
+		}
+	}
+	return r
+}
+
+// signIn walks a sign-in and returns the session's visit.
+func (w *world) signIn(g *signin.Gate) signin.Visit {
+	w.t.Helper()
+	begun := httptest.NewRecorder()
+	to, err := g.Begin(begun, httptest.NewRequest(http.MethodGet, "/signin", nil), signin.Request{ReturnTo: "/cases", Locale: "en"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, to, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	back, err := url.Parse(res.Header.Get("Location"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	done := httptest.NewRecorder()
+	if _, err := g.Finish(done, carry("/callback?"+back.RawQuery, begun)); err != nil {
+		w.t.Fatal(err)
+	}
+	v, err := g.Current(carry("/cases", done))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return v
+}
+
+// NIST SP 800-63B-4 §5.2: that a token can be renewed says nothing of a person.
+func TestAccessToken_RenewalIsNoSignOfLife(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	v := w.signIn(w.gate)
+	for range 4 {
+		w.clock.Advance(4 * time.Minute)
+		if _, err := w.gate.AccessToken(t.Context(), v, v.Tokens.Access); w.clock.Now().Sub(start) < signin.IdleTimeout != (err == nil) {
+			t.Fatalf("after %v: %v", w.clock.Now().Sub(start), err)
+		}
+		s, err := w.memory.Session(t.Context(), v.Key)
+		if err == nil && !s.LastSeen.Equal(start) {
+			t.Errorf("seen at %v", s.LastSeen)
+		}
+		v.Session = s
+	}
+}
+
+func TestAccessToken_OneRenewalFor64Callers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	v := w.signIn(w.gate)
+	w.clock.Advance(5 * time.Minute)
+	var wg sync.WaitGroup
+	tokens := make([]string, 64)
+	for i := range tokens {
+		wg.Go(func() {
+			var err error
+			if tokens[i], err = w.gate.AccessToken(context.Background(), v, ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, token := range tokens {
+		if token != tokens[0] || token == v.Tokens.Access || token == "" {
+			t.Fatalf("tokens differ: %q", token)
+		}
+	}
+	if _, n := w.issuer.Counts(); n != 1 || w.count("renewal ok") != 1 {
+		t.Errorf("renewed %d times", n)
+	}
+}
+
+func TestAccessToken_CallerWhoHangsUpSpoilsItForNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	v := w.signIn(w.gate)
+	w.clock.Advance(5 * time.Minute)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.gate.AccessToken(ctx, v, ""); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.gate.AccessToken(t.Context(), v, ""); err != nil || w.issuer.Live() != 1 {
+		t.Errorf("%v, %d alive", err, w.issuer.Live())
+	}
+}
+
+// leaving is a store whose session ends while its tokens are renewed.
+type leaving struct {
+	*signin.Memory
+	gone atomic.Bool
+}
+
+func (l *leaving) UpdateSession(ctx context.Context, k signin.Key, change func(*signin.Session)) (signin.Session, error) {
+	if l.gone.Load() {
+		_, _ = l.EndSession(ctx, k)
+	}
+	return l.Memory.UpdateSession(ctx, k, change)
+}
+
+func TestAccessToken_RenewedWhileSigningOutIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	store := &leaving{Memory: w.memory}
+	g := w.over(store)
+	v := w.signIn(g)
+	w.clock.Advance(5 * time.Minute)
+	store.gone.Store(true)
+	if _, err := g.AccessToken(t.Context(), v, ""); !errors.Is(err, signin.ErrSessionEnded) {
+		t.Errorf("%v", err)
+	}
+	if n := w.issuer.Live(); n != 0 {
+		t.Errorf("%d refresh tokens are left over", n)
+	}
+}
+
+func TestBegin_UnreachableIssuerIsAskedOnceFor64People(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var asked atomic.Int64
+	w.issuer.Misbehave(issuertest.Hooks{Down: func(string) bool { asked.Add(1); return true }})
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			_, err := w.gate.Begin(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/signin", nil), signin.Request{})
+			if !errors.Is(err, signin.ErrUnavailable) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := asked.Load(); n > 2 || w.gate.Reachable() {
+		t.Errorf("asked %d times, reachable: %v", n, w.gate.Reachable())
+	}
+}
+
+func TestWarmUp_EndsWhenTheIssuerAnswersOrTheServiceStops(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.gate.WarmUp(t.Context())
+	if !w.gate.Reachable() || len(w.gate.Origins()) != 1 {
+		t.Errorf("%q", w.gate.Origins())
+	}
+	other := newWorld(t)
+	other.issuer.Misbehave(issuertest.Hooks{Down: func(string) bool { return true }})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	other.gate.WarmUp(ctx)
+}
+
+func key(i int) signin.Key { return signin.Key(ident.Hash(fmt.Sprint(i))) }
+
+func TestMemory_OneOf64Takes(t *testing.T) {
+	t.Parallel()
+	m := signin.NewMemory(clock.NewFake(start), 10, 10)
+	ctx := context.Background()
+	if err := errors.Join(m.AddAttempt(ctx, key(1), signin.Attempt{StartedAt: start}), m.AddSession(ctx, key(1), signin.Session{CreatedAt: start, LastSeen: start})); err != nil {
+		t.Fatal(err)
+	}
+	var attempts, sessions atomic.Int64
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			if _, err := m.TakeAttempt(ctx, key(1)); err == nil {
+				attempts.Add(1)
+			} else if !errors.Is(err, signin.ErrAttemptUnknown) {
+				t.Error(err)
+			}
+			if _, err := m.EndSession(ctx, key(1)); err == nil {
+				sessions.Add(1)
+			} else if !errors.Is(err, signin.ErrNoSession) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if attempts.Load() != 1 || sessions.Load() != 1 {
+		t.Errorf("%d took the attempt, %d ended the session", attempts.Load(), sessions.Load())
+	}
+}
+
+func TestMemory_UpdatesOf64LoseNone(t *testing.T) {
+	t.Parallel()
+	m := signin.NewMemory(clock.NewFake(start), 10, 10)
+	ctx := context.Background()
+	if err := m.AddSession(ctx, key(1), signin.Session{CreatedAt: start, LastSeen: start}); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			if _, err := m.UpdateSession(ctx, key(1), func(s *signin.Session) { s.Notice += "x" }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if s, err := m.Session(ctx, key(1)); err != nil || len(s.Notice) != 64 {
+		t.Errorf("%d of 64, %v", len(s.Notice), err)
+	}
+}
+
+func TestMemory_IsBoundedAndTheLongestUnusedMakesWay(t *testing.T) {
+	t.Parallel()
+	c := clock.NewFake(start)
+	m := signin.NewMemory(c, 3, 3)
+	ctx := context.Background()
+	add := func(i int) {
+		if err := errors.Join(m.AddSession(ctx, key(i), signin.Session{CreatedAt: c.Now(), LastSeen: c.Now()}), m.AddAttempt(ctx, key(i), signin.Attempt{StartedAt: c.Now()})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		add(i)
+		c.Advance(time.Second)
+	}
+	if _, err := m.UpdateSession(ctx, key(0), func(s *signin.Session) { s.LastSeen = c.Now() }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.UpdateSession(ctx, key(1), func(s *signin.Session) { s.Notice = "a renewal" }); err != nil {
+		t.Fatal(err)
+	}
+	add(3)
+	for i, want := range []bool{true, false, true, true} {
+		if _, err := m.Session(ctx, key(i)); (err == nil) != want {
+			t.Errorf("session %d: %v", i, err)
+		}
+	}
+	for i, want := range []bool{false, true, true, true} {
+		if _, err := m.TakeAttempt(ctx, key(i)); (err == nil) != want {
+			t.Errorf("attempt %d: %v", i, err)
+		}
+	}
+	c.Advance(13 * time.Hour)
+	add(9)
+	if s, a := m.Len(); s != 1 || a != 1 {
+		t.Errorf("%d sessions and %d attempts are kept", s, a)
+	}
+}
+
+func TestSecrets_DoNotPrintThemselves(t *testing.T) {
+	t.Parallel()
+	s := signin.Session{Tokens: signin.Tokens{Access: "secret-a", Refresh: "secret-r"}, Claim: &signin.Claim{Receipt: "secret-i", Code: "secret-c"}}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if text := fmt.Sprintf(format, s) + fmt.Sprintf(format, *s.Claim) + fmt.Sprintf(format, s.Tokens); strings.Contains(text, "secret-") {
+			t.Errorf("%s prints %s", format, text)
+		}
+	}
+}
