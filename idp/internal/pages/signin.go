@@ -164,7 +164,7 @@ func (p *Pages) guessPassword(r *http.Request, a account.Account, record, counte
 	if err != nil {
 		return nil, false, err
 	}
-	g, err = p.Limiter.Reserve(ctx, throttle.Subject{Class: throttle.Password, Account: counted, IP: info.IP, Known: known})
+	g, err = p.Limiter.Reserve(ctx, throttle.Subject{Class: throttle.Password, Account: counted, Nobody: a.ID == "", IP: info.IP, Known: known})
 	if throttled(err) != nil {
 		return nil, false, p.unheard(r, a, "signin.password", err)
 	}

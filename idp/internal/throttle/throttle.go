@@ -40,10 +40,20 @@ type Rule struct {
 	SoftFrom int64         // the failure from which on there is a delay
 	MaxDelay time.Duration // the delay doubles from one second up to this
 	Forget   time.Duration // the counter starts anew after this long without a failure; zero: never
+	Firm     int64         // from so many failures on it never does, whatever Forget says; zero: no such number
+	Ease     time.Duration // after this long without a failure the delays start anew, and the count goes on; zero: never
 }
 
+// A name that nobody has must act like one that somebody has, and yet cannot be kept for ever: anybody can make up names.
+// So after a month neither delays, and what an account remembers beyond that shows only to who goes on to its hard stop.
+const (
+	rest = 30 * 24 * time.Hour
+	firm = 50
+)
+
 var (
-	account = Rule{Cap: capStrangers, SoftFrom: 5, MaxDelay: 15 * time.Minute}
+	account = Rule{Cap: capStrangers, SoftFrom: 5, MaxDelay: 15 * time.Minute, Ease: rest}
+	nobody  = Rule{Cap: capStrangers, SoftFrom: 5, MaxDelay: 15 * time.Minute, Ease: rest, Forget: rest, Firm: firm}
 	known   = Rule{Cap: capKnown, SoftFrom: 5, MaxDelay: time.Minute}
 	pair    = Rule{Cap: capAddress, SoftFrom: 5, MaxDelay: 15 * time.Minute, Forget: 24 * time.Hour}
 	address = Rule{Cap: capAddress, SoftFrom: 20, MaxDelay: time.Minute, Forget: time.Hour}
@@ -52,6 +62,7 @@ var (
 // Counter is one counter as it stands.
 type Counter struct {
 	Failures  int64
+	Eased     int64     // how many of them delay no more
 	Until     time.Time // no guess before then
 	UpdatedAt time.Time
 }
@@ -59,8 +70,11 @@ type Counter struct {
 // Reserve counts one guess. It returns the counter as it is to be stored, or how long to wait; locked says that waiting
 // does not help.
 func (r Rule) Reserve(c Counter, now time.Time) (next Counter, wait time.Duration, locked bool) {
-	if r.Forget > 0 && now.Sub(c.UpdatedAt) >= r.Forget {
+	if at := r.Expires(c); !at.IsZero() && !now.Before(at) {
 		c = Counter{}
+	}
+	if r.Ease > 0 && now.Sub(c.UpdatedAt) >= r.Ease {
+		c.Eased = c.Failures
 	}
 	switch {
 	case c.Failures >= r.Cap:
@@ -70,7 +84,7 @@ func (r Rule) Reserve(c Counter, now time.Time) (next Counter, wait time.Duratio
 	}
 	c.Failures++
 	c.UpdatedAt = now
-	if over := c.Failures - r.SoftFrom; over >= 0 {
+	if over := c.Failures - c.Eased - r.SoftFrom; over >= 0 {
 		delay := r.MaxDelay
 		if over < 20 { // beyond, one second shifted is longer than any MaxDelay
 			delay = min(delay, time.Second<<over)
@@ -78,6 +92,14 @@ func (r Rule) Reserve(c Counter, now time.Time) (next Counter, wait time.Duratio
 		c.Until = now.Add(delay)
 	}
 	return c, 0, false
+}
+
+// Expires is when a counter starts anew, so that nothing needs to be kept of it; zero: never.
+func (r Rule) Expires(c Counter) time.Time {
+	if r.Forget <= 0 || (r.Firm > 0 && c.Failures >= r.Firm) {
+		return time.Time{}
+	}
+	return c.UpdatedAt.Add(r.Forget)
 }
 
 // Key is a counter with its rule.
@@ -151,6 +173,7 @@ func New(c unit.Committer, clk clock.Clock, key []byte) *Limiter {
 type Subject struct {
 	Class   Class
 	Account string // account id, or the canonical identifier if there is no such account: it locks in the same way
+	Nobody  bool   // there is no such account
 	IP      string
 	Known   bool // the browser has signed in to this account before
 }
@@ -183,9 +206,12 @@ func (l *Limiter) keys(s Subject) []Key {
 	if s.Known {
 		return []Key{{l.name(s.Class, "known", s.Account), known}}
 	}
-	net := network(s.IP)
+	net, own := network(s.IP), account
+	if s.Nobody {
+		own = nobody
+	}
 	return []Key{
-		{l.name(s.Class, "account", s.Account), account},
+		{l.name(s.Class, "account", s.Account), own},
 		{l.name(s.Class, "pair", s.Account, net), pair},
 		{l.name(s.Class, "address", net), address},
 	}

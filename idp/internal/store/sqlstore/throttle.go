@@ -11,7 +11,7 @@ import (
 func throttleWrites() []applier { return []applier{on(applyReservation), on(applySettle)} }
 
 func throttleSweeps() []sweep {
-	return []sweep{`DELETE FROM throttles WHERE key IN (SELECT key FROM throttles WHERE failures < 50 AND updated_at < CAST(? AS BIGINT) - 2592000000000 LIMIT ?)`}
+	return []sweep{`DELETE FROM throttles WHERE key IN (SELECT key FROM throttles WHERE expires_at > 0 AND expires_at < ? LIMIT ?)`}
 }
 
 // applyReservation reads the counters, decides, and writes them. Whoever else reserves of one of them waits meanwhile.
@@ -44,8 +44,8 @@ func applyReservation(t *sqldb.Tx, w throttle.Reservation) error {
 		*w.Counted = next[0].Failures
 	}
 	for i, k := range w.Keys {
-		if _, err := t.Exec(`INSERT INTO throttles (key, failures, until, updated_at) VALUES (?,?,?,?) ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, until = excluded.until, updated_at = excluded.updated_at`,
-			k.Name, next[i].Failures, micros(next[i].Until), micros(next[i].UpdatedAt)); err != nil {
+		if _, err := t.Exec(`INSERT INTO throttles (key, failures, eased, until, updated_at, expires_at) VALUES (?,?,?,?,?,?) ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, eased = excluded.eased, until = excluded.until, updated_at = excluded.updated_at, expires_at = excluded.expires_at`,
+			k.Name, next[i].Failures, next[i].Eased, micros(next[i].Until), micros(next[i].UpdatedAt), micros(k.Rule.Expires(next[i]))); err != nil {
 			return err
 		}
 	}
@@ -54,7 +54,7 @@ func applyReservation(t *sqldb.Tx, w throttle.Reservation) error {
 
 func counter(t *sqldb.Tx, name string) (c throttle.Counter, err error) {
 	var until, updated int64
-	if err = t.Row(`SELECT failures, until, updated_at FROM throttles WHERE key = ?`, name).Scan(&c.Failures, &until, &updated); err != nil {
+	if err = t.Row(`SELECT failures, eased, until, updated_at FROM throttles WHERE key = ?`, name).Scan(&c.Failures, &c.Eased, &until, &updated); err != nil {
 		return throttle.Counter{}, sqldb.Or(err, nil)
 	}
 	c.Until, c.UpdatedAt = timeOf(until), timeOf(updated)
