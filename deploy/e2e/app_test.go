@@ -148,24 +148,3 @@ func (a *app) authorize(change map[string]string) string {
 	}
 	return demo.Issuer + "/authorize?" + q.Encode()
 }
-
-// redeem exchanges a code and returns the answer.
-func (a *app) redeem(t *testing.T, code string) (status int, answer map[string]any) {
-	t.Helper()
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {a.callback()}, "code_verifier": {verifier}}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, demo.Issuer+"/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.SetBasicAuth(url.QueryEscape(a.id), url.QueryEscape(a.secret))
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, answer
-}

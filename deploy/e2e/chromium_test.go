@@ -12,14 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
 const (
-	profilesAtOnce = 2                // of them, however many tests run side by side
-	tabTime        = 90 * time.Second // for everything that one test does in a tab
+	profilesAtOnce = 2               // of them, however many tests run side by side
+	tabTime        = 4 * time.Minute // for everything that one test does in a tab, on a machine that is busy with others
 )
 
 // chromium is the one browser process of a run.
@@ -110,14 +109,6 @@ func (c *chromium) another(t *testing.T, scripts bool) *profile {
 // tab returns the first tab.
 func (p *profile) tab() *tab { return p.first }
 
-// newTab opens one more.
-func (p *profile) newTab() *tab {
-	p.t.Helper()
-	ctx, cancel := chromedp.NewContext(p.ctx)
-	p.t.Cleanup(cancel)
-	return p.prepare(ctx)
-}
-
 // prepare makes a tab out of its context, and listens to what it sends.
 func (p *profile) prepare(ctx context.Context) *tab {
 	p.t.Helper()
@@ -161,13 +152,4 @@ func (b *tab) heard(ev any) {
 			b.mu.Unlock()
 		}
 	}
-}
-
-// version tells which browser it is.
-func (c *chromium) version() string {
-	v, err := chromedp.CallBrowser(c.ctx, browser.GetVersion, struct{}{})
-	if err != nil {
-		return err.Error()
-	}
-	return v.Product
 }

@@ -12,7 +12,6 @@ import (
 
 	_ "embed"
 
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
@@ -29,6 +28,8 @@ type service struct {
 var (
 	identity = service{"idp", "idp/internal/ui/templates/pages", "idp/internal/i18n/catalogue"}
 	portal   = service{"portal", "caseservice/internal/ui/templates/pages", "caseservice/internal/i18n/catalogue"}
+	// mailboxPages belong to the demo: they have neither templates of their own kind nor a catalogue.
+	mailboxPages = service{name: "mailbox"}
 )
 
 // gallery is a walk through the pages of a service in one language. Each page is looked at in every way that it may be met.
@@ -46,21 +47,29 @@ type gallery struct {
 func newGallery(t *testing.T, of service, lang string) *gallery {
 	t.Helper()
 	g := &gallery{t: t, of: of, lang: lang, text: map[string]string{}, seen: map[string]bool{}}
+	if of.words != "" {
+		g.read()
+	}
+	g.v = chrome.with(t, true).tab()
+	return g
+}
+
+// read reads the catalogue.
+func (g *gallery) read() {
+	g.t.Helper()
 	var all map[string]any
-	b, err := os.ReadFile(filepath.Join(demo.root, of.words, lang+".json"))
+	b, err := os.ReadFile(filepath.Join(demo.root, g.of.words, g.lang+".json"))
 	if err == nil {
 		err = json.Unmarshal(b, &all)
 	}
 	if err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
 	for key, text := range all { // those that count are objects
 		if text, ok := text.(string); ok {
 			g.text[key] = text
 		}
 	}
-	g.v = chrome.with(t, true).tab()
-	return g
 }
 
 // speak chooses the gallery's language with the page's own button, where it is not the page's language already.
@@ -86,6 +95,13 @@ func (g *gallery) look(template string, state ...string) {
 	if len(state) > 0 && strings.HasPrefix(state[0], "errors") {
 		g.errors(where)
 	}
+	g.sight(name)
+}
+
+// sight looks at what any page must do for its readers, whatever it says.
+func (g *gallery) sight(name string) {
+	g.t.Helper()
+	where := g.of.name + " " + g.lang + " " + name
 	g.axe(where)
 	g.sizes(where, name)
 }
@@ -107,24 +123,24 @@ func (g *gallery) title(template string) *regexp.Regexp {
 	if define == nil {
 		g.t.Fatalf("template %s has no title", template)
 	}
-	var any []string
+	var texts []string
 	for _, m := range titleKey.FindAllStringSubmatch(define[1], -1) {
-		any = append(any, g.text[m[1]])
+		texts = append(texts, g.text[m[1]])
 	}
 	if strings.Contains(define[1], "problem .") || strings.Contains(define[1], "signin .") {
 		for key, text := range g.text {
 			if (strings.HasPrefix(key, "fault.") || strings.HasPrefix(key, "status.")) && strings.HasSuffix(key, ".title") {
-				any = append(any, text)
+				texts = append(texts, text)
 			}
 		}
 	}
-	if any == nil {
+	if texts == nil {
 		return nil
 	}
-	for i, text := range any {
-		any[i] = placeholder.ReplaceAllString(regexp.QuoteMeta(text), ".+")
+	for i, text := range texts {
+		texts[i] = placeholder.ReplaceAllString(regexp.QuoteMeta(text), ".+")
 	}
-	return regexp.MustCompile("^(" + strings.Join(any, "|") + ")$")
+	return regexp.MustCompile("^(" + strings.Join(texts, "|") + ")$")
 }
 
 // leftover is text that no reader should see: keys, failed formats and template code.
@@ -189,7 +205,7 @@ func (g *gallery) axe(where string) {
 	g.t.Helper()
 	g.v.size(1280, 900)
 	run := axeScript + `; axe.run(document, {resultTypes: ["violations"]}).then(r => JSON.stringify(r.violations.map(v => ({ID: v.id, Impact: v.impact, Help: v.help, Nodes: v.nodes.map(n => ({HTML: n.html, Target: n.target, FailureSummary: n.failureSummary}))}))))`
-	out, err := chromedp.Run(g.v.ctx, chromedp.Evaluate[string](run, chromedp.EvalAwaitPromise, func(p *runtime.EvaluateParams) {}))
+	out, err := chromedp.Run(g.v.ctx, chromedp.Evaluate[string](run, chromedp.EvalAwaitPromise))
 	if err != nil {
 		g.t.Fatalf("%s: axe does not run: %v", where, err)
 	}

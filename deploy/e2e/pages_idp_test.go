@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -148,7 +149,7 @@ func (g *gallery) app() {
 	v.setScripts(true)
 	g.look("form_post")
 	v.Submit("/callback", nil)
-	if got := rp.arrived(g.t, "state", state); got.Method != "POST" || got.Values.Get("code") == "" {
+	if got := rp.arrived(g.t, "state", state); got.Method != http.MethodPost || got.Values.Get("code") == "" {
 		g.t.Errorf("the app got %+v", got)
 	}
 	v.Open(demo.Issuer + "/account/apps")

@@ -2,12 +2,16 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
+	"testing"
 )
 
 // canaries are the secrets that tests used, to be looked for where they must not be.
@@ -62,6 +66,52 @@ func (c *canaries) in(text string) []string {
 	return found
 }
 
+// neverInAddresses are the kinds that no address may carry: it stays in histories, and in logs of proxies.
+var neverInAddresses = map[string]bool{"password": true, "TOTP secret": true, "one-time code": true, "recovery code": true, "claim code": true, "client secret": true}
+
+// onTheWire looks at what Chromium sent: it learns the cookies and codes that were used, and returns what was told where it
+// must not be.
+func (c *canaries) onTheWire(w *wire) (found []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.urls) < 100 || len(w.cookies) < 10 {
+		return []string{fmt.Sprintf("only %d addresses and %d cookies were heard", len(w.urls), len(w.cookies))}
+	}
+	for _, line := range slices.Collect(maps.Keys(w.cookies)) {
+		cookies, err := http.ParseCookie(line)
+		if err != nil {
+			found = append(found, "cookies cannot be read: "+err.Error())
+		}
+		for _, one := range cookies {
+			if len(one.Value) >= 20 {
+				c.add("cookie "+one.Name, one.Value)
+			}
+		}
+	}
+	for address := range w.urls {
+		u, err := url.Parse(address)
+		if err != nil {
+			continue // such as about:blank with more
+		}
+		for _, name := range []string{"code", "token"} {
+			c.add("authorization code or mailed link", u.Query().Get(name))
+		}
+		c.mu.Lock()
+		for s, kind := range c.kind {
+			if neverInAddresses[kind] && len(s) > 6 && strings.Contains(address, s) {
+				found = append(found, fmt.Sprintf("a %s (%s…) is in the address %s%s", kind, s[:4], u.Host, u.Path))
+			}
+		}
+		c.mu.Unlock()
+	}
+	for referer := range w.referers {
+		if strings.Contains(referer, "?") {
+			found = append(found, "a Referer tells an address with its query: "+referer)
+		}
+	}
+	return found
+}
+
 // inLogs looks at everything that the services wrote.
 func (c *canaries) inLogs(s *system) []string {
 	logs, err := filepath.Glob(filepath.Join(s.DataDir, "logs", "*.log"))
@@ -80,4 +130,26 @@ func (c *canaries) inLogs(s *system) []string {
 		}
 	}
 	return found
+}
+
+// Whatever finds nothing has to be able to find something.
+func TestCanaries_AreFoundWhereTheyAre(t *testing.T) {
+	t.Parallel()
+	c := &canaries{kind: map[string]string{}}
+	c.add("password", "quiet-harbor-lantern")
+	c.add("one-time code", "493027")
+	c.add("claim code", "7K3M-99QF-AB12-CD34")
+	for text, want := range map[string]int{
+		`{"msg":"signed in","user":"quiet-harbor-lantern"}`:     1,
+		`{"code":"7K3M99QFAB12CD34"}`:                           1,
+		`{"code":"493027"}`:                                     1,
+		`{"took":493027,"id":"flw_493027x"}`:                    0,
+		`{"t":"eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4eHh4eHgifQ.x"}`: 1,
+		`ert_` + strings.Repeat("Ab3_", 11):                     1,
+		`{"msg":"serving","listen":"127.0.0.1:8080"}`:           0,
+	} {
+		if got := c.in(text); len(got) != want {
+			t.Errorf("%s: found %v, want %d", text, got, want)
+		}
+	}
 }

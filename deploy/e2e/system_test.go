@@ -137,18 +137,6 @@ func (s *system) run(ctx context.Context, args ...string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// client is one of the seeded clients.
-func (s *system) client(t *testing.T, id string) demoClient {
-	t.Helper()
-	for _, c := range s.Clients {
-		if c.ID == id {
-			return c
-		}
-	}
-	t.Fatalf("the demo has no client %s", id)
-	return demoClient{}
-}
-
 // notice hands out the paper notice of a case that nobody has claimed: a seeded one while there are any, else one that is
 // imported for it.
 func (s *system) notice(t *testing.T) paper {
@@ -187,6 +175,3 @@ func (s *system) importCase(t *testing.T) paper {
 	}
 	return paper{made.Cases[0].Receipt, made.Cases[0].Code}
 }
-
-// bin is where the demo keeps the binaries of the services.
-func (s *system) bin(name string) string { return filepath.Join(s.root, ".artifacts", "bin", name) }

@@ -190,20 +190,23 @@ func (b *tab) set(name, value string) {
 	switch kind {
 	case "set":
 	case "type":
-		text := chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-			if value == "" {
-				return nil
-			}
-			_, err := chromedp.Call(ctx, input.InsertText, input.InsertTextParams{Text: value})
-			return err
-		})
-		if value == "" {
-			b.do(chromedp.KeyEvent("\b"))
-		}
-		b.do(text)
+		b.write(value)
 	default:
 		b.t.Fatalf("field %s on %s: %s", name, b.URL(), kind)
 	}
+}
+
+// write replaces what is selected in the field that has the focus.
+func (b *tab) write(value string) {
+	b.t.Helper()
+	if value == "" {
+		b.do(chromedp.KeyEvent("\b"))
+		return
+	}
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, input.InsertText, input.InsertTextParams{Text: value})
+		return err
+	}))
 }
 
 // click presses the left button on an element, given as an expression, where it can be seen.
