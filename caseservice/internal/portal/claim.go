@@ -49,16 +49,17 @@ func (p *Portal) claim(w http.ResponseWriter, r *http.Request) error {
 	c, wrong := readClaim(typed)
 	switch {
 	case err != nil:
-		return p.takeAlong(w, r, c, len(wrong) == 0, err)
+		return p.takeAlong(w, r, v.Subject, c, len(wrong) == 0, err)
 	case len(wrong) > 0:
 		return p.showClaim(w, r, v, typed, http.StatusUnprocessableEntity, wrong...)
 	}
-	c.Key = rand.Text()
+	c.Owner, c.Key = v.Subject, rand.Text()
 	err = p.Gate.Update(r.Context(), v, func(s *signin.Session) {
 		if old := s.Claim; old != nil && old.Same(c) {
 			c.Key = old.Key // pressed twice, or sent again after an outage: one effect
 		}
-		s.Claim = &signin.Claim{Receipt: c.Receipt, Code: c.Code, Key: c.Key}
+		kept := c
+		s.Claim = &kept
 	})
 	if err != nil {
 		return err
@@ -73,12 +74,13 @@ func typedClaim(form url.Values) signin.Claim {
 	return signin.Claim{Receipt: strings.TrimSpace(form.Get("receipt")), Code: strings.TrimSpace(form.Get("code"))}
 }
 
-// takeAlong begins a sign-in that brings a claim into the next session: to look at it, or to put right what is wrong.
-func (p *Portal) takeAlong(w http.ResponseWriter, r *http.Request, c signin.Claim, right bool, ended error) error {
-	if c.Receipt+c.Code == "" || len(c.Receipt) > maxTyped || len(c.Code) > maxTyped {
+// takeAlong begins a sign-in that brings a claim into the next session of its owner: to look at it, or to put right what is
+// wrong. Whoever else signs in on that browser gets nothing of it, nor does anybody when nobody knows whose it is.
+func (p *Portal) takeAlong(w http.ResponseWriter, r *http.Request, owner string, c signin.Claim, right bool, ended error) error {
+	if owner == "" || c.Receipt+c.Code == "" || len(c.Receipt) > maxTyped || len(c.Code) > maxTyped {
 		return ended
 	}
-	c.Key = rand.Text()
+	c.Owner, c.Key = owner, rand.Text()
 	to := "/claim"
 	if right {
 		to = "/claim/review"
@@ -130,7 +132,7 @@ func (p *Portal) claimSend(w http.ResponseWriter, r *http.Request) error {
 	shown, wrong := readClaim(typedClaim(form))
 	switch {
 	case errors.Is(err, signin.ErrSessionEnded) && formErr == nil:
-		return p.takeAlong(w, r, shown, len(wrong) == 0, err)
+		return p.takeAlong(w, r, v.Subject, shown, len(wrong) == 0, err)
 	case err != nil:
 		return err
 	case v.Claim == nil && v.Notice != "": // pressed twice: the first one has added the case

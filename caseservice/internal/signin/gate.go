@@ -104,7 +104,7 @@ type Visit struct {
 }
 
 // Current returns who is signed in with this browser, and counts the request as a sign of life. Errors: ErrNoSession,
-// ErrSessionEnded.
+// ErrSessionEnded; with that the visit names the subject whose session it was, if the store still knows.
 func (g *Gate) Current(r *http.Request) (Visit, error) {
 	cookie := g.cfg.Cookies.Session(r)
 	if cookie == "" {
@@ -124,7 +124,7 @@ func (g *Gate) Current(r *http.Request) (Visit, error) {
 		return Visit{}, err
 	case dead:
 		g.drop(r.Context(), k)
-		return Visit{}, ErrSessionEnded
+		return Visit{Session: Session{Subject: s.Subject}}, ErrSessionEnded
 	}
 	return Visit{k, s}, nil
 }
@@ -145,7 +145,7 @@ type Request struct {
 	ACR      []string       // acr_values, of which one has to come back
 	MaxAge   *time.Duration // how old the sign-in may be
 	Subject  string         // who has to come back; empty: anybody
-	Claim    *Claim         // taken over into the new session
+	Claim    *Claim         // taken over into the new session, if that is its owner's
 }
 
 // Begin starts a sign-in and returns where the browser has to go. Errors: ErrUnavailable.

@@ -36,7 +36,8 @@ func (m *Memory) AddSession(_ context.Context, k Key, s Session) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.clock.Now()
-	m.sessions.drop(func(old Session) bool { return !old.Alive(now) })
+	// one that ended says for a while whose it was: that person may come back to it
+	m.sessions.drop(func(old Session) bool { return !old.Alive(now.Add(-AttemptLifetime)) })
 	m.sessions.put(k, s)
 	return nil
 }

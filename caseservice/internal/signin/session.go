@@ -54,6 +54,7 @@ func (Tokens) GoString() string { return "tokens (hidden)" }
 
 // Claim is a case that the person wants to add: kept at the server while they prove who they are.
 type Claim struct {
+	Owner   string // subject of who typed it: a sign-in of anybody else drops it
 	Receipt string
 	Code    string
 	// Key is the Idempotency-Key: the same for each repeat of this attempt of the person.
@@ -62,6 +63,14 @@ type Claim struct {
 
 // Same reports whether both ask for the same.
 func (c Claim) Same(other Claim) bool { return c.Receipt == other.Receipt && c.Code == other.Code }
+
+// of returns the claim if it is the subject's, else nil.
+func (c *Claim) of(subject string) *Claim {
+	if c == nil || c.Owner == "" || c.Owner != subject {
+		return nil
+	}
+	return c
+}
 
 // String keeps a claim code out of logs that print values.
 func (Claim) String() string { return "claim (hidden)" }
@@ -79,7 +88,7 @@ type Attempt struct {
 	ACR       []string
 	MaxAge    *time.Duration
 	Subject   string // who has to come back; empty: anybody
-	Claim     *Claim // taken over into the new session
+	Claim     *Claim // taken over into the new session, if that is its owner's
 }
 
 // Store keeps sessions and attempts. What it loses costs the person one sign-in.

@@ -54,7 +54,7 @@ func (g *Gate) redeem(ctx context.Context, m *metadata, a Attempt, code string) 
 	}
 	return Session{
 		ID: ident.New("pse"), Issuer: id.Issuer, Subject: id.Subject, SID: id.SID, ACR: id.ACR, AuthTime: id.authTime(), CreatedAt: now, LastSeen: now,
-		Tokens: Tokens{Access: tok.AccessToken, AccessExpires: now.Add(lifetime(tok)), Refresh: tok.RefreshToken}, Claim: a.Claim,
+		Tokens: Tokens{Access: tok.AccessToken, AccessExpires: now.Add(lifetime(tok)), Refresh: tok.RefreshToken}, Claim: a.Claim.of(id.Subject),
 	}, nil
 }
 
