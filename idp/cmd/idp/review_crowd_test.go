@@ -55,7 +55,12 @@ func TestCrowd_StrangersKeepNobodyFromSigningIn(t *testing.T) {
 	p := between.authorize(request("web"))
 	to, v := p.filled("identifier", ana, "password", pass)
 	between.once(http.MethodPost, to, v) // the redirect is not followed yet
+	known := w.withConsent(ana) // signed in before; another app asks now
+	asked := known.authorize(request("post", "scope", "openid cases.read"))
 	w.crowded()
+	if out := asked.press("decision", "allow").answer(redirects["post"]); out.Get("code") == "" {
+		t.Error("who was signed in before:", out)
+	}
 	if q := between.get("/authorize?flow=" + url.QueryEscape(p.url.Query().Get("flow"))); q.url.Path != "/consent" {
 		t.Errorf("who signed in just now: %s (%d)", q.url.Path, q.status)
 	}
