@@ -67,7 +67,10 @@ type importLine struct {
 
 const maxImportLine = 1 << 20
 
-// readImport reads the whole file before anything is written.
+// maxWrong is how many wrong lines are named at once.
+const maxWrong = 20
+
+// readImport reads the whole file before anything is written, and names every line that is wrong.
 func readImport(cmd *cobra.Command, name string) (out []importLine, err error) {
 	in := cmd.InOrStdin()
 	if name != "-" {
@@ -79,6 +82,7 @@ func readImport(cmd *cobra.Command, name string) (out []importLine, err error) {
 		in = f
 	}
 	now := clock.System{}.Now()
+	var wrong []error
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxImportLine)
 	for n := 1; lines.Scan(); n++ {
@@ -89,14 +93,17 @@ func readImport(cmd *cobra.Command, name string) (out []importLine, err error) {
 		where := fmt.Sprintf("%s:%d", name, n)
 		create, claimable, err := cases.ParseImportLine(text, now)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", where, err)
+			wrong = append(wrong, fmt.Errorf("%s: %w", where, err))
 		}
 		out = append(out, importLine{where, create, claimable})
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		wrong = append(wrong, fmt.Errorf("%s: after %s: %w", name, plural(int64(len(out)), "case"), err))
 	}
-	return out, nil
+	if more := len(wrong) - maxWrong; more > 0 {
+		wrong = append(wrong[:maxWrong], fmt.Errorf("%s: and %d more", name, more))
+	}
+	return out, errors.Join(wrong...)
 }
 
 // importCases commits each case with its entry. It returns what was imported, also when it fails on the way: those codes

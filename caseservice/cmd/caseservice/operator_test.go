@@ -70,6 +70,10 @@ func TestImport_WrongLineIsNamedAndNothingIsImported(t *testing.T) {
 			t.Errorf("%s: a code is printed: %s", name, r.out)
 		}
 	}
+	r := o.feed(strings.Repeat("{\n"+good+"\n", 30), "case", "import", "-", "--database", o.database, "--code-key-file", o.key)
+	if !strings.Contains(r.err, "-:1: ") || !strings.Contains(r.err, "-:39: ") || strings.Contains(r.err, "-:41: ") || !strings.Contains(r.err, "and 10 more") {
+		t.Errorf("the wrong lines: %s", r.err)
+	}
 	if n := o.count("SELECT (SELECT COUNT(*) FROM cases) + (SELECT COUNT(*) FROM ledger)"); n != 0 {
 		t.Errorf("%d rows were written", n)
 	}

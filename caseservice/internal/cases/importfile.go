@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"ellis.example/caseservice/internal/ident"
 	"ellis.example/caseservice/internal/paper"
@@ -49,6 +51,9 @@ const (
 // allow are errors that name what to change. now bounds the times of what has happened already.
 func ParseImportLine(line []byte, now time.Time) (Create, bool, error) {
 	var in ImportLine
+	if !utf8.Valid(line) {
+		return Create{}, false, errors.New("the line is not UTF-8")
+	}
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in); err != nil {
@@ -155,8 +160,10 @@ func (c *Create) appoint(a ImportAppointment) error {
 	if a.At.IsZero() {
 		return errors.New("at: missing")
 	}
-	if a.Place == "" || a.Address == "" || len(a.Place) > maxImportText || len(a.Address) > maxImportText {
-		return fmt.Errorf("place, address: 1 to %d bytes each", maxImportText)
+	for _, text := range []string{a.Place, a.Address} {
+		if text == "" || len(text) > maxImportText || strings.ContainsFunc(text, unicode.IsControl) {
+			return fmt.Errorf("place, address: 1 to %d bytes each, without line ends and other control characters", maxImportText)
+		}
 	}
 	c.Appointments = append(c.Appointments, Appointment{
 		ID: ident.New("apt"), Kind: a.Kind, State: a.State,

@@ -146,6 +146,9 @@ func TestParseImportLine(t *testing.T) {
 		"unknown kind":       strings.Replace(good, `"kind":"biometrics"`, `"kind":"party"`, 1),
 		"unknown state":      strings.Replace(good, `"kind":"biometrics"`, `"kind":"biometrics","state":"x"`, 1),
 		"no place":           strings.Replace(good, "Support Center", "", 1),
+		"two lines":          strings.Replace(good, "Support Center", `Support\nCenter`, 1),
+		"NUL":                strings.Replace(good, "1 Main St", `1 Main\u0000St`, 1),
+		"not UTF-8":          strings.Replace(good, "1 Main St", "1 M\xe9in St", 1),
 		"bad until":          strings.Replace(good, `"2026-12-02"`, `"soon"`, 1),
 	} {
 		if _, _, err := cases.ParseImportLine([]byte(bad), now); err == nil {

@@ -41,6 +41,9 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 		"Redeem_OneWinnerOf64WithOneCode":             redeemRace,
 		"Redeem_RefusesWrongUsedAndExpiredCodes":      redeemConditions,
 		"Redeem_TellsTheHistory":                      redeemHistory,
+		"RedeemAndAssign_OneOwnerOf64":                redeemOrAssign,
+		"Text_IsKeptByteForByte":                      textKept,
+		"Time_IsKeptToTheMicrosecond":                 timeKept,
 		"CountTry_FiveOf64":                           tryRace,
 		"CountTry_WindowPasses":                       tryWindow,
 		"CountTry_BackOffGrowsAndNeverLocks":          backoffGrows,
@@ -52,6 +55,8 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 		"Unit_WithdrawnContextWritesNothing":          withdrawn,
 		"Ledger_TracesByTxnAndByJTI":                  ledgerTrace,
 		"Ledger_VerifiesAfterConcurrentWrites":        ledgerVerifies,
+		"Ledger_TailGoesOnWhereItWas":                 ledgerTail,
+		"Ledger_TakesWhatACallerMaySend":              ledgerText,
 		"Counts_ByFormAndStage":                       counts,
 		"Forget_RemovesOnlyWhatIsOld":                 forget,
 	} {
