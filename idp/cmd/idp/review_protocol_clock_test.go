@@ -25,7 +25,7 @@ func (w *world) machineBy(assertion string) answer {
 	return w.do(http.MethodPost, "/token", url.Values{"grant_type": {"client_credentials"}, "scope": {"cases.read"}, "client_assertion_type": {assertionKind}, "client_assertion": {assertion}})
 }
 
-func TestAttack_F07_AClockThatLeapsAheadAndBackRevivesNothing(t *testing.T) {
+func TestClock_ALeapAheadAndBackRevivesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.sweep()
@@ -57,7 +57,7 @@ func TestAttack_F07_AClockThatLeapsAheadAndBackRevivesNothing(t *testing.T) {
 	w.wants("a spent code", w.redeem("web", code), http.StatusBadRequest, "invalid_grant")
 }
 
-func TestAttack_F07_AClockThatIsSetBackBehindTheSweepRevivesNothing(t *testing.T) {
+func TestClock_AClockThatIsSetBackBehindTheSweepRevivesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	spent := w.assertion("ES256", nil)
@@ -103,7 +103,7 @@ func TestRefresh_AClockSetBackALittleKillsNoFamily(t *testing.T) {
 	}
 }
 
-func TestAttack_F07_WhatWasMadeUnderAClockThatWasAheadDoesNotOutliveItsTime(t *testing.T) {
+func TestClock_WhatWasMadeUnderAClockThatWasAheadDoesNotOutliveItsTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const ahead = 10 * 365 * 24 * time.Hour
@@ -133,7 +133,7 @@ func TestAttack_F07_WhatWasMadeUnderAClockThatWasAheadDoesNotOutliveItsTime(t *t
 	w.tokens(ana, "web")
 }
 
-func TestAttack_F07_ALinkOfTheFutureIsDead(t *testing.T) {
+func TestClock_ALinkOfTheFutureIsDead(t *testing.T) {
 	t.Parallel()
 	w := newPeople(t)
 	const ahead = 24 * time.Hour
