@@ -30,6 +30,9 @@ func postgresDialect(dsn string) (*dialect, error) {
 	if err != nil {
 		return nil, ErrDSN.Because(errors.New("it cannot be read as a PostgreSQL URL")) // the parser's own words may hold the password
 	}
+	if cfg.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol { // it puts arguments into the text of statements
+		return nil, ErrDSN.Because(errors.New("the simple protocol is not spoken: leave out default_query_exec_mode"))
+	}
 	cfg.ConnectTimeout = connectPatience
 	for name, value := range map[string]string{
 		"statement_timeout": millis(statementPatience), "lock_timeout": millis(lockPatience),
