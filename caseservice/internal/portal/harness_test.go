@@ -110,6 +110,12 @@ func (s *syncBuffer) String() string {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWith(t, func(*portal.Config) {})
+}
+
+// newWorldWith is newWorld with a portal that is set up otherwise.
+func newWorldWith(t *testing.T, change func(*portal.Config)) *world {
+	t.Helper()
 	w := &world{t: t, clock: clock.NewFake(start), log: &syncBuffer{}}
 	log := slog.New(slog.NewJSONHandler(w.log, nil))
 	server := httptest.NewUnstartedServer(nil)
@@ -129,11 +135,12 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := portal.New(portal.Config{
+	cfg := portal.Config{
 		PublicURL: origin, Gate: gate, API: caseapi.New(apiURL), Renderer: renderer, Clock: w.clock,
 		CSRFKey: bytes.Repeat([]byte{9}, 32), AccountURL: w.issuer.URL + "/account",
-	})
-	server.Config.Handler = web.Edge{Log: log}.Wrap(p.Handler())
+	}
+	change(&cfg)
+	server.Config.Handler = web.Edge{Log: log}.Wrap(portal.New(cfg).Handler())
 	server.Start()
 	t.Cleanup(server.Close)
 	return w

@@ -303,7 +303,7 @@ func TestCookies_OverHttpsCannotBePlantedOrRead(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	if !slices.Equal(names, []string{"portal_csrf", "portal_session", "portal_signin"}) {
+	if !slices.Equal(names, []string{"portal_csrf", "portal_session"}) {
 		t.Errorf("%q", names)
 	}
 }
@@ -321,6 +321,20 @@ func TestFormAction_LeadsToTheIssuerAlone(t *testing.T) {
 	b.signIn()
 	if csp := b.get("/claim").header.Get("Content-Security-Policy"); !strings.HasSuffix(csp, "form-action 'self' "+w.issuer.URL) {
 		t.Errorf("%q", csp)
+	}
+}
+
+func TestPanic_IsAPageWithASupportCodeThatFindsTheLogLine(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, func(c *portal.Config) { c.API = nil })
+	b := w.browser()
+	p := b.get("/signin")
+	id := p.header.Get("X-Request-Id")
+	if p.status != http.StatusInternalServerError || !strings.Contains(p.body, id) || strings.Contains(p.body, "goroutine") || strings.Contains(p.body, "nil pointer") {
+		t.Fatalf("%d %s", p.status, p.body)
+	}
+	if log := w.log.String(); !strings.Contains(log, "nil pointer") || !strings.Contains(log, id) || !strings.Contains(log, `"level":"ERROR"`) {
+		t.Error(log)
 	}
 }
 
