@@ -23,6 +23,12 @@ func (p *Pages) showPassword(w http.ResponseWriter, r *http.Request, who person,
 	return p.Show(w, r, status, page)
 }
 
+// checkPasswordRules is account.CheckPassword with the words that stand for this provider where it runs: its name and its
+// host (NIST SP 800-63B-4 §3.1.1.2 asks for those of the service).
+func (p *Pages) checkPasswordRules(pw string, about []string) error {
+	return account.CheckPassword(pw, append(about, p.Name, p.Issuer.Hostname())...)
+}
+
 func (p *Pages) passwordChange(w http.ResponseWriter, r *http.Request, who person) error {
 	form, err := web.Form(r)
 	if err != nil {
@@ -37,7 +43,7 @@ func (p *Pages) passwordChange(w http.ResponseWriter, r *http.Request, who perso
 	if old == "" {
 		errs = append(errs, ui.Wrong("current_password", ui.ErrPasswordRequired))
 	}
-	switch weak := account.CheckPassword(fresh, who.Account.About()...); {
+	switch weak := p.checkPasswordRules(fresh, who.Account.About()); {
 	case fresh == "":
 		errs = append(errs, ui.Wrong("new_password", ui.ErrPasswordRequired))
 	case weak != nil:

@@ -71,7 +71,7 @@ func (p *Pages) signupCreate(w http.ResponseWriter, r *http.Request) error {
 	draft.Email, draft.Username = s.Email, page.Username
 	create, faults := draft.New(p.Clock.Now())
 	pw := form.Get("password")
-	if err := account.CheckPassword(pw, draft.About()...); err != nil {
+	if err := p.checkPasswordRules(pw, draft.About()); err != nil {
 		faults = append(faults, err)
 		page.Password = advice(pw, err)
 	}
