@@ -194,7 +194,7 @@ func newPortalMetrics(memory *signin.Memory) *portalMetrics {
 	m.registry.MustRegister(
 		m.requests, m.took, m.outcomes, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		size("sessions", "Sessions in memory, dead ones included until room is needed.", func() int { n, _ := memory.Len(); return n }),
-		size("attempts", "Sign-ins under way.", func() int { _, n := memory.Len(); return n }),
+		size("used_attempts", "Sign-ins that came back within the hour, kept so that none counts twice.", func() int { _, n := memory.Len(); return n }),
 	)
 	return m
 }

@@ -18,17 +18,14 @@ func NewCookies(https bool) Cookies { return Cookies{https} }
 // The cookies.
 const (
 	CookieSession = "portal_session"
-	CookieBrowser = "portal_signin"
+	CookieAttempt = "portal_signin_" // and which one
 	CookieCSRF    = "portal_csrf"
 	CookieLang    = "portal_lang"
 	CookieLeaving = "portal_signout"
 )
 
-// The kinds of secret in cookies: no token of the issuer and no other secret passes for one.
-const (
-	kindSession ident.Kind = "eps_"
-	kindBrowser ident.Kind = "epb_"
-)
+// kindSession is the kind of secret in the session's cookie: no token of the issuer and no other secret passes for one.
+const kindSession ident.Kind = "eps_"
 
 func (c Cookies) name(n string) string {
 	if c.secure {
@@ -76,13 +73,3 @@ func (c Cookies) secret(r *http.Request, n string, k ident.Kind) string {
 
 // Session returns the session cookie's secret, or "".
 func (c Cookies) Session(r *http.Request) string { return c.secret(r, CookieSession, kindSession) }
-
-// browser returns the secret that binds attempts to this browser; a browser that has none gets one.
-func (c Cookies) browser(w http.ResponseWriter, r *http.Request) string {
-	v := c.secret(r, CookieBrowser, kindBrowser)
-	if v == "" {
-		v = ident.NewToken(kindBrowser)
-	}
-	c.Set(w, CookieBrowser, v, AttemptLifetime)
-	return v
-}

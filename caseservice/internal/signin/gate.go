@@ -2,7 +2,6 @@ package signin
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"net/http"
 	"net/url"
@@ -46,6 +45,7 @@ type Config struct {
 type Gate struct {
 	cfg      Config
 	provider *provider
+	seal     sealer
 	renewals singleflight.Group
 }
 
@@ -54,7 +54,7 @@ func New(cfg Config) *Gate {
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, string) {}
 	}
-	return &Gate{cfg: cfg, provider: &provider{issuer: cfg.Issuer, http: newHTTP(), clock: cfg.Clock}}
+	return &Gate{cfg: cfg, seal: newSealer(cfg.ClientID, cfg.ClientSecret), provider: &provider{issuer: cfg.Issuer, http: newHTTP(), clock: cfg.Clock}}
 }
 
 // Cookies returns the portal's cookies.
@@ -159,8 +159,7 @@ func (g *Gate) Begin(w http.ResponseWriter, r *http.Request, q Request) (string,
 		StartedAt: g.cfg.Clock.Now(), Nonce: oauth2.GenerateVerifier(), Verifier: oauth2.GenerateVerifier(),
 		ReturnTo: q.ReturnTo, ACR: q.ACR, MaxAge: q.MaxAge, Subject: q.Subject, Claim: q.Claim,
 	}
-	a.Browser = Key(ident.Hash(g.cfg.Cookies.browser(w, r)))
-	if err := g.cfg.Store.AddAttempt(r.Context(), attemptKey(state), a); err != nil {
+	if err := g.keep(w, r, state, a); err != nil {
 		return "", err
 	}
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(a.Verifier), oidc.Nonce(a.Nonce), oauth2.SetAuthURLParam("resource", g.cfg.Resource)}
@@ -178,9 +177,6 @@ func seconds(d *time.Duration) string {
 	}
 	return strconv.Itoa(int(*d / time.Second))
 }
-
-// attemptKey names an attempt by the state of its request.
-func attemptKey(state string) Key { return Key(ident.Hash("portal state\x00" + state)) }
 
 func (g *Gate) oauth(m *metadata) *oauth2.Config {
 	return &oauth2.Config{ClientID: g.cfg.ClientID, ClientSecret: g.cfg.ClientSecret, Endpoint: m.endpoint, RedirectURL: g.cfg.RedirectURI, Scopes: Scopes()}
@@ -204,7 +200,7 @@ func (g *Gate) finish(w http.ResponseWriter, r *http.Request) (Attempt, error) {
 	if err != nil {
 		return Attempt{}, err
 	}
-	a, err := g.attempt(r, q.Get("state"))
+	a, err := g.attempt(w, r, q.Get("state"))
 	if err != nil {
 		return Attempt{}, err
 	}
@@ -247,22 +243,6 @@ func answer(r *http.Request) (url.Values, error) {
 		}
 	}
 	return q, nil
-}
-
-// attempt returns the attempt of a state if it began in this browser. It can be used once, whoever asks.
-func (g *Gate) attempt(r *http.Request, state string) (Attempt, error) {
-	browser := g.cfg.Cookies.secret(r, CookieBrowser, kindBrowser)
-	if state == "" || browser == "" {
-		return Attempt{}, ErrAttemptUnknown
-	}
-	a, err := g.cfg.Store.TakeAttempt(r.Context(), attemptKey(state))
-	if err != nil {
-		return Attempt{}, err
-	}
-	if k := Key(ident.Hash(browser)); subtle.ConstantTimeCompare(k[:], a.Browser[:]) != 1 {
-		return Attempt{}, ErrAttemptUnknown.Because(errors.New("the attempt began in another browser"))
-	}
-	return a, nil
 }
 
 // refusal is the fault for an error of the authorization endpoint (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).

@@ -4,31 +4,32 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"time"
 
 	"ellis.example/caseservice/internal/clock"
 )
 
-// Bounds of Memory where its user says nothing. A session holds about 4 KiB, an attempt half of one.
+// Bounds of Memory where its user says nothing. A session holds about 4 KiB, a used attempt about 200 bytes.
 const (
 	DefaultSessions = 10_000
 	DefaultAttempts = 10_000
 )
 
 // Memory is a Store in this process. It holds a bounded number of entries: where room is needed, the session that was
-// used longest ago and the oldest attempt make way, whose owners have to sign in again.
+// used longest ago makes way, whose owner has to sign in again, and the attempt that was used first.
 type Memory struct {
 	clock clock.Clock
 
 	mu       sync.Mutex
 	sessions shelf[Session]
-	attempts shelf[Attempt]
+	attempts shelf[time.Time]
 }
 
 var _ Store = (*Memory)(nil)
 
 // NewMemory returns an empty store for at most so many sessions and attempts.
 func NewMemory(c clock.Clock, sessions, attempts int) *Memory {
-	return &Memory{clock: c, sessions: newShelf[Session](sessions), attempts: newShelf[Attempt](attempts)}
+	return &Memory{clock: c, sessions: newShelf[Session](sessions), attempts: newShelf[time.Time](attempts)}
 }
 
 // AddSession implements Store.
@@ -78,28 +79,20 @@ func (m *Memory) EndSession(_ context.Context, k Key) (Session, error) {
 	return s, nil
 }
 
-// AddAttempt implements Store.
-func (m *Memory) AddAttempt(_ context.Context, k Key, a Attempt) error {
+// SpendAttempt implements Store.
+func (m *Memory) SpendAttempt(_ context.Context, k Key) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.clock.Now()
-	m.attempts.drop(func(old Attempt) bool { return !now.Before(old.StartedAt.Add(AttemptLifetime)) })
-	m.attempts.put(k, a)
+	m.attempts.drop(func(at time.Time) bool { return !now.Before(at.Add(AttemptLifetime)) })
+	if _, used := m.attempts.get(k); used {
+		return ErrAttemptUnknown
+	}
+	m.attempts.put(k, now)
 	return nil
 }
 
-// TakeAttempt implements Store.
-func (m *Memory) TakeAttempt(_ context.Context, k Key) (Attempt, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	a, ok := m.attempts.take(k)
-	if !ok || !m.clock.Now().Before(a.StartedAt.Add(AttemptLifetime)) {
-		return Attempt{}, ErrAttemptUnknown
-	}
-	return a, nil
-}
-
-// Len returns how many sessions and attempts are kept, for metrics.
+// Len returns how many sessions and used attempts are kept, for metrics.
 func (m *Memory) Len() (sessions, attempts int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

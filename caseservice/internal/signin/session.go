@@ -78,20 +78,7 @@ func (Claim) String() string { return "claim (hidden)" }
 // GoString keeps a claim code out of logs that print values.
 func (Claim) GoString() string { return "claim (hidden)" }
 
-// Attempt is a sign-in that is under way: what was asked, so that the answer can be held against it.
-type Attempt struct {
-	Browser   Key // hash of the cookie of the browser in which it began
-	StartedAt time.Time
-	Nonce     string
-	Verifier  string // PKCE
-	ReturnTo  string // path of this origin
-	ACR       []string
-	MaxAge    *time.Duration
-	Subject   string // who has to come back; empty: anybody
-	Claim     *Claim // taken over into the new session, if that is its owner's
-}
-
-// Store keeps sessions and attempts. What it loses costs the person one sign-in.
+// Store keeps sessions, and which attempts were used. What it loses costs the person one sign-in.
 type Store interface {
 	// AddSession keeps a new session.
 	AddSession(ctx context.Context, k Key, s Session) error
@@ -101,8 +88,7 @@ type Store interface {
 	UpdateSession(ctx context.Context, k Key, change func(*Session)) (Session, error)
 	// EndSession removes a session and returns what it was: to exactly one caller. Errors: ErrNoSession.
 	EndSession(ctx context.Context, k Key) (Session, error)
-	// AddAttempt keeps a sign-in that is under way, for AttemptLifetime.
-	AddAttempt(ctx context.Context, k Key, a Attempt) error
-	// TakeAttempt removes an attempt and returns it: to exactly one caller. Errors: ErrAttemptUnknown.
-	TakeAttempt(ctx context.Context, k Key) (Attempt, error)
+	// SpendAttempt notes that an attempt was used, for AttemptLifetime: to exactly one caller. It spares the issuer a code
+	// that comes twice, which it takes for theft; what is forgotten here opens nothing. Errors: ErrAttemptUnknown.
+	SpendAttempt(ctx context.Context, k Key) error
 }

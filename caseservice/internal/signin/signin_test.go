@@ -232,14 +232,14 @@ func TestMemory_OneOf64Takes(t *testing.T) {
 	t.Parallel()
 	m := signin.NewMemory(clock.NewFake(start), 10, 10)
 	ctx := context.Background()
-	if err := errors.Join(m.AddAttempt(ctx, key(1), signin.Attempt{StartedAt: start}), m.AddSession(ctx, key(1), signin.Session{CreatedAt: start, LastSeen: start})); err != nil {
+	if err := m.AddSession(ctx, key(1), signin.Session{CreatedAt: start, LastSeen: start}); err != nil {
 		t.Fatal(err)
 	}
 	var attempts, sessions atomic.Int64
 	var wg sync.WaitGroup
 	for range 64 {
 		wg.Go(func() {
-			if _, err := m.TakeAttempt(ctx, key(1)); err == nil {
+			if err := m.SpendAttempt(ctx, key(1)); err == nil {
 				attempts.Add(1)
 			} else if !errors.Is(err, signin.ErrAttemptUnknown) {
 				t.Error(err)
@@ -284,7 +284,7 @@ func TestMemory_IsBoundedAndTheLongestUnusedMakesWay(t *testing.T) {
 	m := signin.NewMemory(c, 3, 3)
 	ctx := context.Background()
 	add := func(i int) {
-		if err := errors.Join(m.AddSession(ctx, key(i), signin.Session{CreatedAt: c.Now(), LastSeen: c.Now()}), m.AddAttempt(ctx, key(i), signin.Attempt{StartedAt: c.Now()})); err != nil {
+		if err := errors.Join(m.AddSession(ctx, key(i), signin.Session{CreatedAt: c.Now(), LastSeen: c.Now()}), m.SpendAttempt(ctx, key(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -304,8 +304,8 @@ func TestMemory_IsBoundedAndTheLongestUnusedMakesWay(t *testing.T) {
 			t.Errorf("session %d: %v", i, err)
 		}
 	}
-	for i, want := range []bool{false, true, true, true} {
-		if _, err := m.TakeAttempt(ctx, key(i)); (err == nil) != want {
+	for i := 1; i <= 3; i++ {
+		if err := m.SpendAttempt(ctx, key(i)); !errors.Is(err, signin.ErrAttemptUnknown) {
 			t.Errorf("attempt %d: %v", i, err)
 		}
 	}
