@@ -45,7 +45,7 @@ type settings struct {
 
 // databaseFlags are those of every command that opens the database.
 func databaseFlags(f *pflag.FlagSet) {
-	f.String("database", "", "where everything lasting is kept: sqlite:PATH")
+	f.String("database", "", "where everything lasting is kept: sqlite:PATH, or postgres://USER@HOST/NAME")
 }
 
 // keyFlags are those of every command that opens sealed secrets.
