@@ -35,7 +35,7 @@ func TestHome_ShowsEveryCaseWithWhatComesNext(t *testing.T) {
 		t.Error("home shows another person's case")
 	}
 	p = b.get("/cases/" + one.id)
-	for _, text := range []string{`aria-current="step"`, "Case Was Received", "What happens next", "December 15, 2026, 9:30 AM", "1 Main St", ">August 3, 2026<", ">August 7, 2026, 2:00 PM UTC<"} {
+	for _, text := range []string{`aria-current="step"`, "Case Was Received", "What happens next", "December 15, 2026, 9:30\u00a0AM", "1 Main St", ">August 3, 2026<", ">August 7, 2026, 2:00\u00a0PM\u00a0UTC<"} {
 		if !strings.Contains(p.body, text) && !strings.Contains(p.body, strings.ToLower(text)) {
 			t.Errorf("the case lacks %q:\n%s", text, p.body)
 		}

@@ -69,7 +69,7 @@ func TestPasswordChange_EndsWhatTheOldOneOpened(t *testing.T) {
 	b, other := w.signedIn(ana), w.signedIn(ana)
 	tokens := w.tokensIn(b, "web")
 	_, before := claims(tokens.str("id_token"))
-	for old, says := range map[string]string{"": "Enter a password.", "not the old password": "This is not your current password", strings.Repeat("a", 2000): "This is not your current password"} {
+	for old, says := range map[string]string{"": "Enter your current password.", "not the old password": "This is not your current password", strings.Repeat("a", 2000): "This is not your current password"} {
 		w.shows("with the old one "+old[:min(9, len(old))], b.get("/account/password").submit("current_password", old, "new_password", next), http.StatusUnprocessableEntity, says)
 	}
 	w.clock.Advance(time.Minute)

@@ -14,10 +14,10 @@ func TestDates_AreWrittenAsTheLanguageDoes(t *testing.T) {
 	cases := []struct{ got, want string }{
 		{i18n.English.Date(afternoon), "November 24, 2026"},
 		{i18n.Spanish.Date(afternoon), "24 de noviembre de 2026"},
-		{i18n.English.DateTime(afternoon), "November 24, 2026, 4:10 PM UTC"},
-		{i18n.Spanish.DateTime(afternoon), "24 de noviembre de 2026, 4:10 p. m. UTC"},
-		{i18n.English.DateTime(midnight), "January 1, 2026, 12:05 AM UTC"},
-		{i18n.Spanish.DateTime(midnight.Add(12 * time.Hour)), "1 de enero de 2026, 12:05 p. m. UTC"},
+		{i18n.English.DateTime(afternoon), "November 24, 2026, 4:10\u00a0PM\u00a0UTC"},
+		{i18n.Spanish.DateTime(afternoon), "24 de noviembre de 2026, 4:10\u00a0p.\u00a0m.\u00a0UTC"},
+		{i18n.English.DateTime(midnight), "January 1, 2026, 12:05\u00a0AM\u00a0UTC"},
+		{i18n.Spanish.DateTime(midnight.Add(12 * time.Hour)), "1 de enero de 2026, 12:05\u00a0p.\u00a0m.\u00a0UTC"},
 		{i18n.English.Date(time.Time{}) + i18n.Spanish.DateTime(time.Time{}), ""},
 	}
 	for _, c := range cases {

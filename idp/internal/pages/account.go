@@ -167,6 +167,15 @@ func (p *Pages) sessions(w http.ResponseWriter, r *http.Request, who person) err
 	if err != nil {
 		return err
 	}
+	slices.SortStableFunc(list, func(a, b session.Session) int { // this one first
+		switch who.Session.ID {
+		case a.ID:
+			return -1
+		case b.ID:
+			return 1
+		}
+		return 0
+	})
 	page := ui.Sessions{Base: p.ownBase(w, r, "sessions", who)}
 	for _, s := range list {
 		page.Sessions = append(page.Sessions, ui.SessionRow{

@@ -41,7 +41,7 @@ func (p *Pages) passwordChange(w http.ResponseWriter, r *http.Request, who perso
 	}
 	var errs []ui.FieldError
 	if old == "" {
-		errs = append(errs, ui.Wrong("current_password", ui.ErrPasswordRequired))
+		errs = append(errs, ui.Wrong("current_password", ui.ErrPasswordCurrent))
 	}
 	switch weak := p.checkPasswordRules(fresh, who.Account.About()); {
 	case fresh == "":

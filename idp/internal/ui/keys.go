@@ -23,6 +23,7 @@ const (
 	ErrUsernameFormat    i18n.Key = "error.username.format"       // Min, Max
 	ErrUsernameTaken     i18n.Key = "error.username.taken"        //
 	ErrPasswordRequired  i18n.Key = "error.password.required"     //
+	ErrPasswordCurrent   i18n.Key = "error.password.current"      // the current one is missing
 	ErrPasswordShort     i18n.Key = "error.password.short"        // Min
 	ErrPasswordLong      i18n.Key = "error.password.long"         // Max, in bytes
 	ErrPasswordCommon    i18n.Key = "error.password.common"       //
