@@ -69,7 +69,7 @@ func (s sealer) seal(name string, a Attempt) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(c.Seal(nil, nil, body, []byte(name))), nil
+	return base64.RawURLEncoding.EncodeToString(c.Seal(nil, nil, body, []byte(name))), nil //nolint:gosec // it makes a nonce itself
 }
 
 // open reads the cookie named name. Errors: ErrAttemptUnknown.
