@@ -55,7 +55,7 @@ func TestCrowd_StrangersKeepNobodyFromSigningIn(t *testing.T) {
 	p := between.authorize(request("web"))
 	to, v := p.filled("identifier", ana, "password", pass)
 	between.once(http.MethodPost, to, v) // the redirect is not followed yet
-	known := w.withConsent(ana) // signed in before; another app asks now
+	known := w.withConsent(ana)          // signed in before; another app asks now
 	asked := known.authorize(request("post", "scope", "openid cases.read"))
 	w.crowded()
 	if out := asked.press("decision", "allow").answer(redirects["post"]); out.Get("code") == "" {
