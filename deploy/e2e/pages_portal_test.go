@@ -9,7 +9,7 @@ import (
 // unreachablePortal are pages of the portal that nobody can be led to on purpose; its own tests render them.
 var unreachablePortal = map[string]string{
 	"unavailable":  "only while the case API does not answer",
-	"claim_review": "only after five minutes without a sign-in",
+	"claim_review": "TestClaim_AsksForASecondFactorAndKeepsWhatWasTyped shows it",
 }
 
 var mountedPortal = regexp.MustCompile(`\{"(/(?:signin|signout|signed-out|cases|cases/\{id\}|claim|help|privacy|not-government))",`)
