@@ -19,6 +19,7 @@ var evil = []string{
 	"/cases/../..//evil.example", "/cases/%2e%2e//evil.example", "/./\\evil.example", "/.//evil.example", "/cases//evil.example", "/cases/%2f%2fevil.example",
 	"@evil.example", "/@evil.example", "user@evil.example", ":80@evil.example", ".evil.example", "evil.example", "?//evil.example", "#//evil.example", "/#@evil.example",
 	"/cases#//evil.example", "//evil.example/cases", "//evil.example\\@portal.example", "//portal.example@evil.example", "http://127.0.0.1@evil.example/", "//127.0.0.1.evil.example",
+	`/cases?a=\evil.example`, "/cases?a=\u00e9", "/cases?a=\x7f", "/cases/%252f%252fevil.example", "/cases/%25%32%66evil.example",
 	"/cases/\u2028//evil.example", "/\u2215evil.example", "/\uff0f\uff0fevil.example", "\u3000//evil.example", "/\u00a0/evil.example", "//\u3002evil.example",
 	"/signout", "/callback?code=x&state=y", "/callback", "/signin?return_to=//evil.example", "/signin", "/language", "/claim/send", "/assets/ellis.css", "/cases/../signout",
 	"/cases/%2e%2e/signout", "/cases/./x", "/cases/..", "/Cases", "/claim/", "/claim/review/x", "/nothing", "", "/cases/%zz", "/" + strings.Repeat("a", 2000), "/cases/" + strings.Repeat("a", 2000),
