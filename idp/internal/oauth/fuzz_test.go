@@ -90,6 +90,7 @@ func FuzzTokenForm(f *testing.F) {
 			return
 		}
 		sent, err := url.ParseQuery(body)
+		maps.DeleteFunc(sent, func(name string, _ []string) bool { return !slices.Contains(formParams, name) }) // what means nothing is not kept
 		if err != nil || !maps.EqualFunc(sent, form, slices.Equal) {
 			t.Fatalf("%q was read as %v", body, form)
 		}
