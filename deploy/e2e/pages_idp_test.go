@@ -11,7 +11,6 @@ import (
 var unreachable = map[string]string{
 	"rate_limited":   "only many thousand requests lead there",
 	"unavailable":    "only an overloaded or broken provider shows it",
-	"reauthenticate": "no route shows it: who has to prove it again goes through the sign-in",
 }
 
 var mountedPages = regexp.MustCompile(`both\("(/[^"]*)"`)

@@ -41,15 +41,6 @@ type Consent struct {
 	Remembered bool
 }
 
-// Reauthenticate asks again before something weighty. Fields: password; code when NeedCode.
-type Reauthenticate struct {
-	Base
-	NeedCode  bool
-	Email     string
-	Throttled *Throttle
-	CancelURL string
-}
-
 // LogoutConfirm asks before signing out. Button: decision=signout (stay: link to StayURL).
 type LogoutConfirm struct {
 	Base
@@ -80,7 +71,6 @@ func (SignIn) Template() string         { return "signin" }
 func (Factor) Template() string         { return "factor" }
 func (FactorRecovery) Template() string { return "factor_recovery" }
 func (Consent) Template() string        { return "consent" }
-func (Reauthenticate) Template() string { return "reauthenticate" }
 func (LogoutConfirm) Template() string  { return "logout_confirm" }
 func (LoggedOut) Template() string      { return "logged_out" }
 func (FormPost) Template() string       { return "form_post" }

@@ -108,8 +108,6 @@ func signIn() []ui.Page {
 		ui.FactorRecovery{Base: recovery, FactorURL: "/signin/factor", RestartURL: "/signin", Throttled: wait},
 		ui.Consent{Base: signedIn("/consent?flow=flw_1"), App: *app(), Groups: groups(), Name: "Ana María Delgado-Fuentes", Email: "ana@example.com", SwitchURL: "/signin", Offline: true, Remembered: true},
 		ui.Consent{Base: base("/consent?flow=flw_1"), App: ui.App{Name: "Native"}, Groups: groups()[1:], Name: "Ana"},
-		ui.Reauthenticate{Base: signedIn("/account/confirm"), Email: "ana@example.com", CancelURL: "/account"},
-		ui.Reauthenticate{Base: again, Email: "ana@example.com", NeedCode: true, Throttled: wait, CancelURL: "/account"},
 		ui.LogoutConfirm{Base: signedIn("/logout"), App: app(), Name: "Ana María", Hidden: []ui.Hidden{{Name: "request", Value: "lgr_1"}}, StayURL: "/account"},
 		ui.LogoutConfirm{Base: signedIn("/signout"), Name: "Ana María", StayURL: "/account"},
 		ui.LoggedOut{Base: base(""), App: app(), ContinueURL: "com.example.app:/signed-out"},
