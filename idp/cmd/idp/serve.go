@@ -51,6 +51,7 @@ func serve(ctx context.Context, s settings) (err error) {
 	err = web.Servers{Log: s.log, Public: p.public, Private: p.inner, State: &p.state, Drain: s.drain}.Run(ctx, public, private)
 	stop()
 	wg.Wait()
+	err = errors.Join(err, p.strange.Finish(context.WithoutCancel(ctx)))
 	if p.points != nil {
 		err = errors.Join(err, p.points.Once(context.WithoutCancel(ctx)))
 	}

@@ -130,10 +130,15 @@ func (k strangerKey) sum(e audit.Event, n int) audit.Event {
 }
 
 // Flush records what was counted in minutes that are over.
-func (s *Strangers) Flush(ctx context.Context) error {
+func (s *Strangers) Flush(ctx context.Context) error { return s.flush(ctx, strangerEvery) }
+
+// Finish records everything that was counted: the process ends.
+func (s *Strangers) Finish(ctx context.Context) error { return s.flush(ctx, 0) }
+
+func (s *Strangers) flush(ctx context.Context, after time.Duration) error {
 	var all error
 	for i := range s.sh {
-		for k, t := range s.sh[i].over(s.clk.Now()) {
+		for k, t := range s.sh[i].over(s.clk.Now(), after) {
 			if err := s.commit.Commit(ctx, unit.Unit{Event: k.sum(t.last, t.n)}); err != nil {
 				s.sh[i].giveBack(k, t.n)
 				all = errors.Join(all, err)
@@ -143,14 +148,14 @@ func (s *Strangers) Flush(ctx context.Context) error {
 	return all
 }
 
-// over takes the tallies whose minute is over; those that counted something begin another one.
-func (sh *strangerShard) over(now time.Time) map[strangerKey]tally {
+// over takes the tallies whose last event is so long ago; those that counted something begin another minute.
+func (sh *strangerShard) over(now time.Time, after time.Duration) map[strangerKey]tally {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.forget(now)
 	out := map[strangerKey]tally{}
 	for k, t := range sh.m {
-		if t.n > 0 && now.Sub(t.at) >= strangerEvery {
+		if t.n > 0 && now.Sub(t.at) >= after {
 			out[k] = *t
 			t.n, t.at = 0, now
 		}

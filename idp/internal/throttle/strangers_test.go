@@ -74,6 +74,22 @@ func TestStrangers_OneNetworkCausesOneEventAMinute(t *testing.T) {
 	}
 }
 
+func TestStrangers_NothingCountedIsLostAtTheEnd(t *testing.T) {
+	t.Parallel()
+	s, b, _, _ := newStrangers()
+	for range 7 {
+		if err := s.Refused(t.Context(), refusal("192.0.2.1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Flush(t.Context()); err != nil || b.told() != 1 {
+		t.Fatalf("within the minute %d are told, %v", b.told(), err)
+	}
+	if err := s.Finish(t.Context()); err != nil || b.told() != 7 || len(b.list) != 2 {
+		t.Fatalf("at the end %d events tell of %d, %v", len(b.list), b.told(), err)
+	}
+}
+
 func TestStrangers_ManyNetworksAreBoundedAndAllCounted(t *testing.T) {
 	t.Parallel()
 	s, b, clk, _ := newStrangers()
