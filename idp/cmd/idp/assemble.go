@@ -57,7 +57,7 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 	if p.sealer, err = seal.New(s.kek); err != nil {
 		return nil, err
 	}
-	if p.store, err = openStore(ctx, s); err != nil {
+	if p.store, err = openStore(ctx, s, commitObserver(p.metrics)); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -86,8 +86,8 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 }
 
 // openStore opens the database and sees to its schema.
-func openStore(ctx context.Context, s settings) (*sqlstore.Store, error) {
-	st, err := sqlstore.Open(ctx, s.database, sqlstore.Options{Clock: s.clock})
+func openStore(ctx context.Context, s settings, observe func(int, time.Duration)) (*sqlstore.Store, error) {
+	st, err := sqlstore.Open(ctx, s.database, sqlstore.Options{Clock: s.clock, Log: s.log, Observe: observe})
 	if err != nil {
 		return nil, err
 	}
@@ -205,6 +205,17 @@ func countBy(reg prometheus.Registerer, name, help, label string) func(string) {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	reg.MustRegister(c)
 	return func(value string) { c.WithLabelValues(value).Inc() }
+}
+
+// commitObserver counts what the writer did.
+func commitObserver(reg prometheus.Registerer) func(units int, took time.Duration) {
+	units := prometheus.NewCounter(prometheus.CounterOpts{Name: "idp_units_total", Help: "Units of work that were taken to disk: several share a commit."})
+	seconds := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "idp_commit_seconds", Help: "Time of a commit, with its fsync.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5}})
+	reg.MustRegister(units, seconds)
+	return func(n int, took time.Duration) {
+		units.Add(float64(n))
+		seconds.Observe(took.Seconds())
+	}
 }
 
 // degraded names what does not work at the moment.

@@ -114,6 +114,13 @@ func TestCLI_ExitStatuses(t *testing.T) {
 func TestCLI_OlderAndNewerSchemasAreRefused(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
+	if _, errs, status := c.run(append([]string{"keys", "list"}, c.common...)...); status != exitFailed || !strings.Contains(errs, "no such database file") {
+		t.Errorf("none: %d %s", status, errs)
+	}
+	if _, err := os.Stat(filepath.Join(c.dir, "idp.db")); err == nil {
+		t.Error("a mistyped path made a database")
+	}
+	c.write("idp.db", "")
 	if _, errs, status := c.run(append([]string{"keys", "list"}, c.common...)...); status != exitFailed || !strings.Contains(errs, "migrate up") {
 		t.Errorf("older: %d %s", status, errs)
 	}

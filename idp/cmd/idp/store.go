@@ -16,7 +16,7 @@ import (
 
 // withStore opens the database of a command, sees that its schema is ours, and closes it afterwards.
 func withStore(cmd *cobra.Command, f func(ctx context.Context, st *sqlstore.Store) error) (err error) {
-	return withDatabase(cmd, func(ctx context.Context, st *sqlstore.Store) error {
+	return withDatabase(cmd, true, func(ctx context.Context, st *sqlstore.Store) error {
 		if err := st.CheckSchema(ctx); err != nil {
 			return err
 		}
@@ -24,13 +24,13 @@ func withStore(cmd *cobra.Command, f func(ctx context.Context, st *sqlstore.Stor
 	})
 }
 
-// withDatabase is withStore for any schema.
-func withDatabase(cmd *cobra.Command, f func(ctx context.Context, st *sqlstore.Store) error) (err error) {
+// withDatabase is withStore for any schema. A database that has to exist is not made where a path was mistyped.
+func withDatabase(cmd *cobra.Command, existing bool, f func(ctx context.Context, st *sqlstore.Store) error) (err error) {
 	dsn, err := need(cmd, "database", "sqlite:/var/lib/idp/idp.db")
 	if err != nil {
 		return err
 	}
-	st, err := sqlstore.Open(cmd.Context(), dsn, sqlstore.Options{Clock: clock.System{}})
+	st, err := sqlstore.Open(cmd.Context(), dsn, sqlstore.Options{Clock: clock.System{}, Existing: existing})
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func newMigrate() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use: "up", Short: "Apply what is missing", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withDatabase(cmd, func(ctx context.Context, st *sqlstore.Store) error {
+			return withDatabase(cmd, false, func(ctx context.Context, st *sqlstore.Store) error {
 				done, err := st.Migrate(ctx)
 				if err != nil {
 					return err
@@ -83,7 +83,7 @@ func newMigrate() *cobra.Command {
 	}, &cobra.Command{
 		Use: "status", Short: "Show each step and whether it was applied", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withDatabase(cmd, func(ctx context.Context, st *sqlstore.Store) error {
+			return withDatabase(cmd, true, func(ctx context.Context, st *sqlstore.Store) error {
 				list, err := st.Migrations(ctx)
 				if err != nil {
 					return err

@@ -88,9 +88,6 @@ func (db *DB) Close() error {
 	return errors.Join(db.pool.Close(), db.single.Close())
 }
 
-// Dialect is "sqlite" or "postgres".
-func (db *DB) Dialect() string { return db.d.name }
-
 // Ping reports whether the database answers reads.
 func (db *DB) Ping(ctx context.Context) error {
 	var one int

@@ -1,6 +1,8 @@
 package sqlstore_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 
 	"ellis.example/idp/internal/clock"
@@ -8,21 +10,40 @@ import (
 	"ellis.example/idp/internal/store/sqlstore"
 	"ellis.example/idp/internal/store/sqlstore/sqltest"
 	"ellis.example/idp/internal/store/storetest"
+	"ellis.example/idp/internal/unit"
 )
 
-type opener = func(*testing.T) *sqlstore.Store
+// store is one replica, or several over one database: each unit goes to the next of them.
+type store struct {
+	*sqlstore.Store
+	replicas []*sqlstore.Store
+	turn     atomic.Uint64
+}
 
-// contract runs a suite over every kind of database, and over PostgreSQL also as two replicas see it: each time that the
-// suite opens a store, it gets the next of two over the same database.
+// Commit implements unit.Committer.
+func (s *store) Commit(ctx context.Context, u unit.Unit) error {
+	return s.replicas[s.turn.Add(1)%uint64(len(s.replicas))].Commit(ctx, u)
+}
+
+type opener = func(*testing.T) *store
+
+// contract runs a suite over SQLite, and over PostgreSQL as two replicas share it: whoever races there, races across them.
 func contract(t *testing.T, suite func(*testing.T, opener)) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		suite(t, func(t *testing.T) *sqlstore.Store { return sqltest.Open(t, clock.System{}) })
+		suite(t, func(t *testing.T) *store {
+			s := sqltest.Open(t, clock.System{})
+			return &store{Store: s, replicas: []*sqlstore.Store{s}}
+		})
 	})
-	t.Run("postgres", func(t *testing.T) {
+	t.Run("postgres, two replicas", func(t *testing.T) {
 		t.Parallel()
-		suite(t, func(t *testing.T) *sqlstore.Store { return sqltest.OpenDSN(t, pgtest.Database(t), clock.System{}) })
+		suite(t, func(t *testing.T) *store {
+			dsn := pgtest.Database(t)
+			a, b := sqltest.OpenDSN(t, dsn, clock.System{}), sqltest.OpenDSN(t, dsn, clock.System{})
+			return &store{Store: a, replicas: []*sqlstore.Store{a, b}}
+		})
 	})
 }
 

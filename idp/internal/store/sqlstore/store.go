@@ -16,8 +16,9 @@ import (
 type Options struct {
 	Clock    clock.Clock
 	Log      *slog.Logger
-	MaxQueue int // units waiting for the writer before Commit answers Unavailable
-	MaxBatch int // units in one transaction
+	Existing bool // a missing SQLite file is an error, not a new database
+	MaxQueue int  // units waiting for the writer before Commit answers Unavailable
+	MaxBatch int  // units in one transaction
 	Observe  func(units int, took time.Duration)
 }
 
@@ -34,14 +35,14 @@ var (
 )
 
 // Open opens the database that dsn names ("sqlite:PATH", "postgres://…") and starts the writer. It does not migrate. The
-// caller ends it with Close. Errors: sqldb.ErrDSN, sqldb.ErrUnavailable.
+// caller ends it with Close. Errors: sqldb.ErrDSN, sqldb.ErrNoDatabase, sqldb.ErrUnavailable.
 func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	steps, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
 	}
 	db, err := sqldb.Open(ctx, dsn, sqldb.Options{
-		Migrations: steps, Chain: auditChain{}, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch, Observe: opt.Observe,
+		Migrations: steps, Chain: auditChain{}, Existing: opt.Existing, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch, Observe: opt.Observe,
 	})
 	if err != nil {
 		return nil, err

@@ -179,15 +179,17 @@ func oneLinkUse(t *testing.T, s AccountStore) {
 }
 
 func linkLimit(t *testing.T, s AccountStore) {
-	wins := Race(t, func(i int) error {
-		l := link(byte(i), "a@example.org", accountTime)
-		l.Limit, l.Since = 3, accountTime.Add(-time.Hour)
-		return s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{l}})
-	})
-	if wins != 3 {
-		t.Fatalf("%d links, want 3", wins)
+	for round := range byte(10) { // replicas meet in some of them
+		wins := Race(t, func(i int) error {
+			l := link(byte(i), fmt.Sprintf("a%d@example.org", round), accountTime)
+			l.Limit, l.Since, l.Link.Hash[1] = 3, accountTime.Add(-time.Hour), round
+			return s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{l}})
+		})
+		if wins != 3 {
+			t.Fatalf("round %d: %d links, want 3", round, wins)
+		}
 	}
-	for _, c := range []account.IssueLink{link(100, "b@example.org", accountTime), link(101, "a@example.org", accountTime.Add(2*time.Hour))} {
+	for _, c := range []account.IssueLink{link(100, "b@example.org", accountTime), link(101, "a0@example.org", accountTime.Add(2*time.Hour))} {
 		c.Limit, c.Since = 1, c.Link.At.Add(-time.Hour)
 		commit(t, s, c) // another address; a later hour
 	}

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"ellis.example/idp/internal/clock"
-	"ellis.example/idp/internal/sqldb/pgtest"
 	"ellis.example/idp/internal/store/sqlstore"
 )
 
@@ -19,12 +18,6 @@ func Open(t testing.TB, clk clock.Clock) *sqlstore.Store {
 func OpenAt(t testing.TB, path string, clk clock.Clock) *sqlstore.Store {
 	t.Helper()
 	return OpenDSN(t, "sqlite:"+path, clk)
-}
-
-// OpenPostgres is Open over PostgreSQL. TestMain of the package ends the server with pgtest.Main.
-func OpenPostgres(t testing.TB, clk clock.Clock) *sqlstore.Store {
-	t.Helper()
-	return OpenDSN(t, pgtest.Database(t), clk)
 }
 
 // OpenDSN is Open for a database that may exist already.
