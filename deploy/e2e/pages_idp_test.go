@@ -9,8 +9,8 @@ import (
 
 // unreachable are pages of the provider that nobody can be led to on purpose; its own tests render them.
 var unreachable = map[string]string{
-	"rate_limited":   "only many thousand requests lead there",
-	"unavailable":    "only an overloaded or broken provider shows it",
+	"rate_limited": "only many thousand requests lead there",
+	"unavailable":  "only an overloaded or broken provider shows it",
 }
 
 var mountedPages = regexp.MustCompile(`both\("(/[^"]*)"`)

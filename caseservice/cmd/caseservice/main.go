@@ -37,7 +37,7 @@ func main() {
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	began := false
 	root := newRootCommand(func() { began = true })
-	root.SetArgs(args)
+	root.SetArgs(config.Operands(root, args))
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)

@@ -141,8 +141,10 @@ func TestLedger_TailTraceAndVerify(t *testing.T) {
 	if r := o.run(append([]string{"ledger", "tail"}, db...)...); strings.Count(r.out, "\n") != 6 || !strings.Contains(r.out, "case.assign") {
 		t.Error(r.out)
 	}
-	if r := o.run(append([]string{"ledger", "trace", "txn-nobody"}, db...)...); r.status != exitOK || !strings.Contains(r.err, "no entry") {
-		t.Errorf("%d %s", r.status, r.err)
+	for _, id := range []string{"txn-nobody", "-akSpmSREzIZUz-RZgt3KVdiP88nQ_oKLy73-ers1GU"} {
+		if r := o.run(append([]string{"ledger", "trace", id}, db...)...); r.status != exitOK || !strings.Contains(r.err, "no entry") {
+			t.Errorf("%d %s", r.status, r.err)
+		}
 	}
 	var report struct {
 		Whole            bool

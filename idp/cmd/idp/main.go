@@ -41,7 +41,7 @@ var errSilent = errors.New("failed")
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	started := false
 	root := newRoot(&started)
-	root.SetArgs(args)
+	root.SetArgs(config.Operands(root, args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
