@@ -179,7 +179,6 @@ A jti, a txn, a grant or a refresh family leads to the whole authorization: how 
 what they allowed, the code, the refresh family and every access token. A person (address, user name or
 sub), a client_id or a session lists what carries that identifier.
 
-
 "caseservice ledger trace" prints what an API did with the tokens: give it the same jti or the seen.txn.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
