@@ -35,7 +35,7 @@ type portalSettings struct {
 	name, contact, accountURL      string
 	sessions                       int
 	log                            settings // its level and format
-	drain                          time.Duration
+	drain, notice                  time.Duration
 }
 
 func (s *portalSettings) flags(fs *pflag.FlagSet) {
@@ -54,6 +54,7 @@ func (s *portalSettings) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.log.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&s.log.logFormat, "log-format", "json", "json or text")
 	fs.DurationVar(&s.drain, "drain", 10*time.Second, "how long requests may take to finish at the end")
+	drainDelayFlag(fs, &s.notice)
 }
 
 // check says what is wrong, and fills what has a default that depends on others. Errors: *config.Error.
@@ -151,7 +152,7 @@ func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Wri
 	edge := web.Edge{Log: log, HSTS: origin.Scheme == "https", Observe: m.request}
 	state := &web.State{}
 	return web.Servers{
-		Log: log, Public: edge.Wrap(p.Handler()), State: state, Drain: s.drain,
+		Log: log, Public: edge.Wrap(p.Handler()), State: state, Notice: s.notice, Drain: s.drain,
 		Private: web.Private(state, m.registry, unreachable(gate, api)),
 	}.Run(ctx, public, private)
 }

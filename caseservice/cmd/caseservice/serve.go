@@ -72,7 +72,7 @@ func (s *settings) serve(ctx context.Context, key []byte, errOut io.Writer) (err
 	edge := web.Edge{Log: log, HSTS: strings.HasPrefix(s.audience, "https:"), Observe: m.request}
 	state := &web.State{}
 	return web.Servers{
-		Log: log, Public: edge.Wrap(handler), State: state, Drain: s.drain,
+		Log: log, Public: edge.Wrap(handler), State: state, Notice: s.notice, Drain: s.drain,
 		Private: web.Private(state, m.registry, degraded(tokens, store)),
 	}.Run(ctx, public, private)
 }

@@ -19,7 +19,7 @@ type settings struct {
 	issuer, audience, listen, privateListen string
 	database                                string
 	logLevel, logFormat                     string
-	drain                                   time.Duration
+	drain, notice                           time.Duration
 }
 
 // codeKey is the name of the secret under which claim codes are kept.
@@ -36,11 +36,17 @@ func (s *settings) flags(fs *pflag.FlagSet, used ...string) {
 	fs.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&s.logFormat, "log-format", "json", "json or text")
 	fs.DurationVar(&s.drain, "drain", 10*time.Second, "how long requests may take to finish at the end")
+	drainDelayFlag(fs, &s.notice)
 	fs.VisitAll(func(f *pflag.Flag) { f.Hidden = f.Hidden || !slices.Contains(used, f.Name) })
 }
 
+// drainDelayFlag adds the setting of how long a listener stays open at the end.
+func drainDelayFlag(fs *pflag.FlagSet, to *time.Duration) {
+	fs.DurationVar(to, "drain-delay", 500*time.Millisecond, "how long requests are taken on at the end, while /readyz says 503: longer than a load balancer needs to see it")
+}
+
 // serveSettings names the settings of serve.
-var serveSettings = []string{"issuer", "audience", "listen", "private-listen", "database", codeKey + "-file", "log-level", "log-format", "drain"}
+var serveSettings = []string{"issuer", "audience", "listen", "private-listen", "database", codeKey + "-file", "log-level", "log-format", "drain", "drain-delay"}
 
 // check says what is wrong with the settings of serve. Errors: *config.Error.
 func (s *settings) check() error {

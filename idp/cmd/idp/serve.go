@@ -48,7 +48,7 @@ func serve(ctx context.Context, s settings) (err error) {
 	var wg sync.WaitGroup
 	wg.Go(func() { p.mailer.Run(work) })
 	wg.Go(func() { background.Run(work, s.log, p.jobs()...) })
-	err = web.Servers{Log: s.log, Public: p.public, Private: p.inner, State: &p.state, Drain: s.drain}.Run(ctx, public, private)
+	err = web.Servers{Log: s.log, Public: p.public, Private: p.inner, State: &p.state, Notice: s.notice, Drain: s.drain}.Run(ctx, public, private)
 	stop()
 	wg.Wait()
 	err = errors.Join(err, p.strange.Finish(context.WithoutCancel(ctx)))

@@ -35,6 +35,7 @@ type settings struct {
 	contact    string
 	proxies    []netip.Prefix
 	drain      time.Duration
+	notice     time.Duration // before the drain
 	migrate    bool
 	limits     throttle.Limits
 
@@ -79,6 +80,7 @@ func serveFlags(f *pflag.FlagSet) {
 	f.String("contact", "", "e-mail address or URL for people who need help")
 	f.StringSlice("trusted-proxies", nil, "networks of reverse proxies whose X-Forwarded-For is believed: 10.0.0.0/8")
 	f.Duration("drain", 10*time.Second, "how long requests that are under way may take at the end")
+	f.Duration("drain-delay", 500*time.Millisecond, "how long requests are taken on at the end, while /readyz says 503: longer than a load balancer needs to see it")
 	limitFlags(f)
 	f.Bool("auto-migrate", true, "bring an older or empty database up to date before serving")
 }
@@ -126,6 +128,9 @@ func readSettings(cmd *cobra.Command) (s settings, err error) {
 		return s, err
 	}
 	if s.drain, err = cmd.Flags().GetDuration("drain"); err != nil {
+		return s, err
+	}
+	if s.notice, err = cmd.Flags().GetDuration("drain-delay"); err != nil {
 		return s, err
 	}
 	if s.limits, err = readLimits(cmd); err != nil {
