@@ -14,7 +14,7 @@ const indexRows = 256
 func (s *Store) IndexAudit(ctx context.Context) error {
 	for {
 		done := 0
-		err := s.db.Maintain(ctx, func(t *sqldb.Tx) (err error) {
+		err := s.maintain(ctx, func(t *sqldb.Tx) (err error) {
 			done, err = indexSome(t)
 			return err
 		})

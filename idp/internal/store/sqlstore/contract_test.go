@@ -90,3 +90,7 @@ func TestContract_Throttles(t *testing.T) {
 func TestContract_Outbox(t *testing.T) {
 	contract(t, func(t *testing.T, o opener) { storetest.Outbox(t, o) })
 }
+
+func TestContract_Leases(t *testing.T) {
+	contract(t, func(t *testing.T, o opener) { storetest.Leases(t, o) })
+}

@@ -23,7 +23,10 @@ type Options struct {
 }
 
 // Store is the lasting store. It is safe for concurrent use.
-type Store struct{ db *sqldb.DB }
+type Store struct {
+	db        *sqldb.DB
+	condition func() unit.Write // of every write; nil: none
+}
 
 //go:embed migrations
 var migrations embed.FS
@@ -69,12 +72,12 @@ func (s *Store) CheckSchema(ctx context.Context) error { return s.db.CheckSchema
 
 // Commit implements unit.Committer.
 func (s *Store) Commit(ctx context.Context, u unit.Unit) error {
-	return s.db.Commit(ctx, func(t *sqldb.Tx) error {
+	return s.db.Commit(ctx, s.bound(func(t *sqldb.Tx) error {
 		for _, w := range u.Writes {
 			if err := applyWrite(t, w); err != nil {
 				return err
 			}
 		}
 		return nil
-	}, u.Event)
+	}), u.Event)
 }

@@ -41,7 +41,7 @@ var sweeps = slices.Concat(
 // SweepOn is one turn of sweeping at now, and returns how many rows went.
 func (s *Store) SweepOn(ctx context.Context, now time.Time) (int64, error) {
 	var to int64
-	err := s.db.Maintain(ctx, func(t *sqldb.Tx) error {
+	err := s.maintain(ctx, func(t *sqldb.Tx) error {
 		err := t.Row(`SELECT until FROM spent WHERE kind = ? AND key = ?`, sweptKind, sweptKey).Scan(&to)
 		switch goal := micros(now.Add(-sweepLag)); {
 		case errors.Is(err, sql.ErrNoRows):
@@ -76,7 +76,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int64, error) {
 	for _, q := range sweeps {
 		for {
 			var n int64
-			err := s.db.Maintain(ctx, func(t *sqldb.Tx) (err error) {
+			err := s.maintain(ctx, func(t *sqldb.Tx) (err error) {
 				n, err = t.Exec(string(q), micros(now), sweepRows)
 				return err
 			})
