@@ -50,22 +50,24 @@ var Identity = Module{
 
 		{Name: "sqldb", May: []string{"leaves"}, Packages: []string{"internal/sqldb"}},
 		{Name: "pgtest", Packages: []string{"internal/sqldb/pgtest"}},
+		{Name: "redisdb", May: []string{"leaves"}, Packages: []string{"internal/store/redisstore/redisdb"}},
+		{Name: "redistest", Packages: []string{"internal/store/redisstore/redistest"}},
 		{Name: "background", May: []string{"leaves"}, Packages: []string{"internal/background"}},
 		{Name: "web", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/web"}},
 		{Name: "ui", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/ui"}},
 		{Name: "uitest", May: []string{"leaves", "ui"}, Packages: []string{"internal/ui/uitest"}},
-		{Name: "store", May: append([]string{"sqldb"}, domains...), Packages: []string{"internal/store/memstore", "internal/store/redisstore", "internal/store/sqlstore"}},
+		{Name: "store", May: append([]string{"sqldb", "redisdb"}, domains...), Packages: []string{"internal/store/memstore", "internal/store/redisstore", "internal/store/sqlstore"}},
 		{Name: "storetest", May: append([]string{"store", "pgtest"}, domains...), Packages: []string{"internal/store/storetest", "internal/store/sqlstore/sqltest"}},
 
 		{Name: "oauth", May: append([]string{"web", "ui"}, domains...), HTTP: true, Packages: []string{"internal/oauth"}},
 		{Name: "pages", May: append([]string{"web", "ui"}, domains...), HTTP: true, Packages: []string{"internal/pages"}},
 		{Name: "admin", May: append([]string{"web", "ui"}, domains...), HTTP: true, Packages: []string{"internal/admin"}},
-		{Name: "cmd", May: append([]string{"web", "ui", "sqldb", "store", "oauth", "pages", "admin", "background"}, domains...), HTTP: true, Packages: []string{"cmd/idp"}},
+		{Name: "cmd", May: append([]string{"web", "ui", "sqldb", "redisdb", "store", "oauth", "pages", "admin", "background"}, domains...), HTTP: true, Packages: []string{"cmd/idp"}},
 	},
 	Only: []Only{
 		{Prefix: "github.com/ory/fosite", By: []string{"internal/oauth"}, Why: "the protocol core stays in one package"},
 		{Prefix: "github.com/go-jose/go-jose/v3", By: []string{"internal/oauth"}, Why: "it is there for the protocol core alone"},
-		{Prefix: "github.com/redis/go-redis", By: []string{"internal/store/redisstore"}, Why: "one package speaks to Redis"},
+		{Prefix: "github.com/redis/go-redis", By: []string{"internal/store/redisstore", "internal/store/redisstore/redisdb", "internal/store/redisstore/redistest"}, Why: "one package speaks to Redis"},
 		{Prefix: "database/sql", By: []string{"internal/sqldb", "internal/sqldb/pgtest", "internal/store/sqlstore"}, Tests: true, Why: "statements are in sqlstore, connections in sqldb"},
 		{Prefix: "modernc.org/sqlite", By: []string{"internal/sqldb"}, Tests: true, Why: "one package opens databases"},
 		{Prefix: "github.com/jackc/pgx", By: []string{"internal/sqldb", "internal/sqldb/pgtest"}, Why: "one package opens databases"},
@@ -118,7 +120,7 @@ var Cases = Module{
 var Deploy = Module{
 	Path: "ellis.example/deploy",
 	Layers: []Layer{
-		{Name: "support", HTTP: true, Packages: []string{"internal/agent", "internal/launch", "internal/mailbox"}, May: []string{"support"}},
+		{Name: "support", HTTP: true, Packages: []string{"internal/agent", "internal/balance", "internal/launch", "internal/mailbox"}, May: []string{"support"}},
 		{Name: "checks", Packages: []string{"internal/conformance", "internal/importrules"}},
 		{Name: "commands", HTTP: true, Packages: []string{"assets/subset", "demo", "bench", "e2e", "e2e/*"}, May: []string{"support", "commands"}},
 	},
