@@ -133,7 +133,7 @@ func testSettings(issuer, file string, c clock.Clock, log *slog.Logger) (setting
 	}
 	relay, err := notify.NewRelay("smtp://127.0.0.1:1", "Ellis <no-reply@example.org>")
 	return settings{
-		issuer: u, database: "sqlite:" + file, relay: relay, kek: testKEK, pepper: testPepper, name: "Ellis", migrate: true,
+		issuer: u, database: "sqlite:" + file, relay: relay, kek: [][]byte{testKEK}, pepper: testPepper, name: "Ellis", migrate: true,
 		hashing: cheap, clock: c, log: log, limits: throttle.DefaultLimits(),
 	}, err
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func newKeys() *cobra.Command {
-	cmd := &cobra.Command{Use: "keys", Short: "List and rotate signing keys"}
+	cmd := &cobra.Command{Use: "keys", Short: "List and rotate signing keys, and change the key that seals them"}
 	databaseFlags(cmd.PersistentFlags())
 	keyFlags(cmd.PersistentFlags())
 	rotate := &cobra.Command{
@@ -35,7 +35,7 @@ func newKeys() *cobra.Command {
 	}
 	rotate.Flags().String("alg", "ES256", "algorithm of the key: ES256, RS256, PS256 or EdDSA")
 	rotate.Flags().Bool("emergency", false, "the key has leaked: discard it at once with every token that it signed")
-	cmd.AddCommand(rotate, &cobra.Command{
+	cmd.AddCommand(rotate, newKeysRewrap(), &cobra.Command{
 		Use: "list", Short: "List keys with their states", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error { return sayKeys(ctx, cmd, st) })

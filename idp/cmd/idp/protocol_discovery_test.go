@@ -254,7 +254,7 @@ func TestJWKS_ShowsNextAndRetiringKeysAndNoPrivatePart(t *testing.T) {
 	if again := w.do(http.MethodGet, "/jwks", nil, "If-None-Match", `"x", W/`+a.header.Get("ETag")); again.status != http.StatusNotModified {
 		t.Error(again.status)
 	}
-	w.clock.Advance(keyring.CacheLifetime)
+	w.clock.Advance(keyring.PublishedFor)
 	w.must(w.p.ring.Rotate(t.Context(), "ES256", false))
 	after := w.do(http.MethodGet, "/jwks", nil)
 	if after.header.Get("ETag") == a.header.Get("ETag") {
@@ -279,7 +279,7 @@ func TestKeys_RotateWhileTokensLive(t *testing.T) {
 	for _, alg := range algs {
 		w.must(w.p.ring.Rotate(t.Context(), alg, false))
 	}
-	w.clock.Advance(keyring.CacheLifetime - time.Second)
+	w.clock.Advance(keyring.PublishedFor - time.Second)
 	cached := w.published()
 	for _, alg := range algs {
 		if err := w.p.ring.Rotate(t.Context(), alg, false); err == nil {
@@ -340,7 +340,7 @@ func TestKeys_ACommandRotatesBesideTheServer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	before := w.published()
-	w.clock.Advance(keyring.CacheLifetime)
+	w.clock.Advance(keyring.PublishedFor)
 	other := keyring.New(keyring.Deps{Store: w.p.store, Commit: w.p.store, Seal: w.p.sealer, Clock: w.clock, Actor: "operator:test"})
 	w.must(other.Ensure(t.Context()))
 	w.must(other.Rotate(t.Context(), "RS256", false))

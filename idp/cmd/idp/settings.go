@@ -15,7 +15,6 @@ import (
 	"ellis.example/idp/internal/config"
 	"ellis.example/idp/internal/factor"
 	"ellis.example/idp/internal/notify"
-	"ellis.example/idp/internal/seal"
 	"ellis.example/idp/internal/throttle"
 )
 
@@ -28,7 +27,7 @@ type settings struct {
 	listen     string
 	private    string
 	relay      *notify.Relay
-	kek        []byte
+	kek        [][]byte // the first one seals
 	pepper     []byte
 	checkpoint string // file of signed checkpoints; empty: none are kept
 	name       string
@@ -51,7 +50,7 @@ func databaseFlags(f *pflag.FlagSet) {
 
 // keyFlags are those of every command that opens sealed secrets.
 func keyFlags(f *pflag.FlagSet) {
-	config.SecretFlag(f, envPrefix, "kek", "key-encryption key, 32 random bytes: seals signing keys and TOTP seeds")
+	config.SecretFlag(f, envPrefix, "kek", "key-encryption keys, 32 random bytes each, one a line: the first seals signing keys, TOTP seeds and mail, the others open what older ones sealed")
 }
 
 func pepperFlag(f *pflag.FlagSet) {
@@ -115,7 +114,7 @@ func readSettings(cmd *cobra.Command) (s settings, err error) {
 	if s.database, err = need(cmd, "database", "sqlite:/var/lib/idp/idp.db"); err != nil {
 		return s, err
 	}
-	if s.kek, err = config.Key(cmd.Flags(), envPrefix, "kek"); err != nil {
+	if s.kek, err = readKEKs(cmd); err != nil {
 		return s, err
 	}
 	if s.pepper, err = config.Key(cmd.Flags(), envPrefix, "pepper"); err != nil {
@@ -222,15 +221,6 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 		return slog.New(slog.NewTextHandler(w, opt)), nil
 	}
 	return nil, &config.Error{Where: "--log-format", Problem: "choose json or text"}
-}
-
-// newSealer reads the key-encryption key.
-func newSealer(cmd *cobra.Command) (*seal.Sealer, error) {
-	kek, err := config.Key(cmd.Flags(), envPrefix, "kek")
-	if err != nil {
-		return nil, err
-	}
-	return seal.New(kek)
 }
 
 // withoutPassword hides the password of a URL.

@@ -40,7 +40,7 @@ func withDatabase(cmd *cobra.Command, existing bool, f func(ctx context.Context,
 
 // newRing opens the keys of a command.
 func newRing(cmd *cobra.Command, st *sqlstore.Store) (*keyring.Ring, error) {
-	s, err := newSealer(cmd)
+	s, err := newSealer(cmd.Context(), cmd, st)
 	if err != nil {
 		return nil, err
 	}

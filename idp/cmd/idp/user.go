@@ -47,11 +47,11 @@ func newUserCreate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := newSealer(cmd)
-			if err != nil {
-				return err
-			}
 			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error {
+				s, err := newSealer(ctx, cmd, st)
+				if err != nil {
+					return err
+				}
 				id, err := people(st).Create(ctx, n, factor.NewPasswords(pepper, factor.DefaultParams), s, operator())
 				if err != nil {
 					return err

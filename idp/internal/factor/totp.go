@@ -42,7 +42,7 @@ type TOTP struct {
 	ID        string // "otp_…"
 	Account   string
 	Label     string
-	Sealed    []byte // the seed, sealed for the account
+	Sealed    []byte // the seed, sealed for this row of the account
 	CreatedAt time.Time
 	UsedAt    time.Time
 }
@@ -137,8 +137,25 @@ func NewTOTP(s *seal.Sealer, account, secret string, now time.Time) (TOTP, error
 	if err != nil || len(seed) < 16 || len(seed) > 64 {
 		return TOTP{}, fault.New(fault.Invalid, "totp_secret", "write the seed as base32, 128 to 512 bits").Because(err)
 	}
-	sealed, err := s.Seal(seed, "totp "+account)
-	return TOTP{ID: ident.New("otp"), Account: account, Sealed: sealed, CreatedAt: now}, err
+	id := ident.New("otp")
+	owner, _ := SeedOwner(id, account)
+	sealed, err := s.Seal(seed, owner)
+	return TOTP{ID: id, Account: account, Sealed: sealed, CreatedAt: now}, err
+}
+
+// SeedOwner is what a seed is bound to where it is sealed: its row and its account. older is what seeds were bound to before,
+// the account alone; rewrapping brings them over.
+func SeedOwner(id, account string) (owner, older string) {
+	return "totps\x00" + id + "\x00" + account, "totp " + account
+}
+
+func (t TOTP) seed(s *seal.Sealer) ([]byte, error) {
+	owner, older := SeedOwner(t.ID, t.Account)
+	seed, err := s.Open(t.Sealed, owner)
+	if err != nil {
+		return s.Open(t.Sealed, older)
+	}
+	return seed, nil
 }
 
 // Match is a right code: which authenticator made it, for which time step.
@@ -155,7 +172,7 @@ func CheckTOTP(s *seal.Sealer, list []TOTP, last int64, code string, now time.Ti
 		return Match{}, err
 	}
 	for _, t := range list {
-		seed, err := s.Open(t.Sealed, "totp "+t.Account)
+		seed, err := t.seed(s)
 		if err != nil {
 			return Match{}, err
 		}

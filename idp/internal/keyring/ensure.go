@@ -2,6 +2,8 @@ package keyring
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -16,9 +18,11 @@ const tries = 8
 
 // Ensure makes what is missing: an active and a next pair of ES256, RS256 and every algorithm in also, and the pairwise
 // secret. The first pair of an algorithm signs at once, since nobody was told to expect that algorithm before. It also opens
-// every active pair, so that a wrong key-encryption key is found at the start. Processes that start together end up with
-// one set. Errors: ErrAlgorithm; seal.ErrOpen; those of the store.
+// every active and next pair, so that a wrong key-encryption key is found at the start. Processes that start together end up with
+// one set. Errors: ErrAlgorithm; ErrSigner; seal.ErrOpen; those of the store.
 func (r *Ring) Ensure(ctx context.Context, also ...string) error {
+	r.making.Lock() // one making at a time: the losers of a race would only make pairs to throw away
+	defer r.making.Unlock()
 	want := slices.Clone(firstAlgorithms)
 	for _, a := range also {
 		if !slices.Contains(Algorithms, a) {
@@ -40,8 +44,27 @@ func (r *Ring) Ensure(ctx context.Context, also ...string) error {
 	if _, err := r.secret(ctx, pairwiseSecret); err != nil {
 		return err
 	}
-	_, err := r.view.Refresh(ctx)
-	return err
+	if _, err := r.view.Refresh(ctx); err != nil {
+		return err
+	}
+	return r.usable(ctx)
+}
+
+// usable opens every pair that signs or is about to.
+func (r *Ring) usable(ctx context.Context) error {
+	list, err := r.d.Store.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range list {
+		if k.State != Active && k.State != Next {
+			continue
+		}
+		if s := r.open(k, nil); s.err != nil {
+			return s.err
+		}
+	}
+	return nil
 }
 
 // ensureKeys adds the pairs that are missing, in one unit. Losing a race with another process is a conflict.
@@ -61,20 +84,48 @@ func (r *Ring) ensureKeys(ctx context.Context, algs []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	made, err := r.generateAll(missing)
+	made, err := r.generateAll(ctx, missing)
 	if err != nil {
 		return err
 	}
-	return r.d.Commit.Commit(ctx, unit.Unit{Writes: adds(made), Event: r.event("key.created", made, "")})
+	return r.change(ctx, have, unit.Unit{Writes: adds(made), Event: r.event("key.created", made, "")})
+}
+
+// change commits a change of pairs. What is held outside the process is deleted there when it was made for a change that
+// lost its race, and when it stops being published.
+func (r *Ring) change(ctx context.Context, have []Key, u unit.Unit) error {
+	err := r.d.Commit.Commit(ctx, u)
+	if r.outside == nil {
+		return err
+	}
+	for _, w := range u.Writes {
+		var k Key
+		switch w := w.(type) {
+		case Add:
+			if unit.IsConflict(err) { // anything else does not say that it was not kept
+				k = w.Key
+			}
+		case Move:
+			if i := slices.IndexFunc(have, func(k Key) bool { return k.ID == w.ID }); err == nil && (w.To == Retired || w.To == Discarded) && i >= 0 {
+				k = have[i]
+			}
+		}
+		if k.ID == "" || r.open(k, nil).outside == nil {
+			continue
+		}
+		if e := r.outside.destroy(ctx, k.ID); e != nil {
+			err = errors.Join(err, fmt.Errorf("pair %s is of no more use and is still in %s: delete it there: %w", k.ID, r.outside.name(), e))
+		}
+	}
+	return err
 }
 
 // generateAll makes one pair for each wanted algorithm and state, side by side: RSA primes take a while.
-func (r *Ring) generateAll(want []Key) ([]Key, error) {
-	now := r.d.Clock.Now()
+func (r *Ring) generateAll(ctx context.Context, want []Key) ([]Key, error) {
 	made, errs := make([]Key, len(want)), make([]error, len(want))
 	var wg sync.WaitGroup
 	for i, k := range want {
-		wg.Go(func() { made[i], errs[i] = generate(k.Alg, k.State, now, r.d.Seal) })
+		wg.Go(func() { made[i], errs[i] = r.generate(ctx, k.Alg, k.State) })
 	}
 	wg.Wait()
 	for _, err := range errs {
@@ -121,8 +172,10 @@ func find(list []Key, alg string, s State) (Key, bool) {
 
 // Rotate makes the next pair of alg the active one, publishes a new next, and lets the old one retire. In an emergency every
 // live pair of alg is discarded at once, with all tokens that it signed, and new ones take over. Errors: ErrAlgorithm;
-// ErrTooSoon; *unit.Conflict when somebody else rotates at this moment; those of the store.
+// ErrTooSoon; ErrSigner; *unit.Conflict when somebody else rotates at this moment; those of the store.
 func (r *Ring) Rotate(ctx context.Context, alg string, emergency bool) error {
+	r.making.Lock()
+	defer r.making.Unlock()
 	have, err := r.d.Store.Keys(ctx)
 	if err != nil {
 		return err
@@ -131,27 +184,25 @@ func (r *Ring) Rotate(ctx context.Context, alg string, emergency bool) error {
 	if !ok {
 		return ErrAlgorithm.Because(ErrNoKey)
 	}
-	u, err := r.rotation(have, active, emergency)
+	u, err := r.rotation(ctx, have, active, emergency)
 	if err != nil {
 		return err
 	}
-	if err := r.d.Commit.Commit(ctx, u); err != nil {
-		return err
-	}
-	_, err = r.view.Refresh(ctx)
-	return err
+	err = r.change(ctx, have, u)
+	_, e := r.view.Refresh(ctx)
+	return errors.Join(err, e)
 }
 
-func (r *Ring) rotation(have []Key, active Key, emergency bool) (unit.Unit, error) {
+func (r *Ring) rotation(ctx context.Context, have []Key, active Key, emergency bool) (unit.Unit, error) {
 	if emergency {
-		return r.emergency(have, active.Alg)
+		return r.emergency(ctx, have, active.Alg)
 	}
 	now := r.d.Clock.Now()
 	next, ok := find(have, active.Alg, Next)
-	if ready := next.CreatedAt.Add(CacheLifetime); !ok || now.Before(ready) {
+	if ready := next.CreatedAt.Add(PublishedFor); !ok || now.Before(ready) {
 		return unit.Unit{}, ErrTooSoon.After(ready.Sub(now))
 	}
-	made, err := generate(active.Alg, Next, now, r.d.Seal)
+	made, err := r.generate(ctx, active.Alg, Next)
 	if err != nil {
 		return unit.Unit{}, err
 	}
@@ -161,13 +212,13 @@ func (r *Ring) rotation(have []Key, active Key, emergency bool) (unit.Unit, erro
 	}, nil
 }
 
-func (r *Ring) emergency(have []Key, alg string) (u unit.Unit, err error) {
+func (r *Ring) emergency(ctx context.Context, have []Key, alg string) (u unit.Unit, err error) {
 	for _, k := range have {
 		if k.Alg == alg && k.State != Discarded {
 			u.Writes = append(u.Writes, Move{k.ID, k.State, Discarded, r.d.Clock.Now()})
 		}
 	}
-	made, err := r.generateAll([]Key{{Alg: alg, State: Active}, {Alg: alg, State: Next}})
+	made, err := r.generateAll(ctx, []Key{{Alg: alg, State: Active}, {Alg: alg, State: Next}})
 	u.Writes = append(u.Writes, adds(made)...)
 	u.Event = r.event("key.rotated", made, "emergency")
 	return u, err
@@ -185,7 +236,7 @@ func (r *Ring) Maintain(ctx context.Context) error {
 		var err error
 		switch {
 		case k.State == Retiring && !now.Before(k.EndedAt.Add(RetiringFor)):
-			err = r.d.Commit.Commit(ctx, unit.Unit{Writes: []unit.Write{Move{k.ID, Retiring, Retired, now}}, Event: r.event("key.retired", []Key{k}, "")})
+			err = r.change(ctx, have, unit.Unit{Writes: []unit.Write{Move{k.ID, Retiring, Retired, now}}, Event: r.event("key.retired", []Key{k}, "")})
 		case k.State == Active && !now.Before(k.ActiveAt.Add(RotateAfter)):
 			err = r.Rotate(ctx, k.Alg, false)
 		}

@@ -7,9 +7,12 @@ import (
 	"ellis.example/idp/internal/fault"
 )
 
-// CacheLifetime is how long anybody may keep the published set (Cache-Control max-age of the JWKS). A pair is published at
-// least this long before it first signs.
+// CacheLifetime is how long anybody may keep the published set (Cache-Control max-age of the JWKS).
 const CacheLifetime = 5 * time.Minute
+
+// PublishedFor is how long a pair is published before it first signs: as long as anybody may keep an older set, and some
+// time more, since other replicas see it a moment later and their clocks differ.
+const PublishedFor = CacheLifetime + 30*time.Second
 
 // RetiringFor is how long a pair stays published after it signed for the last time. It outlives every token.
 const RetiringFor = 24 * time.Hour
@@ -37,11 +40,11 @@ const (
 
 // Key is a signing pair as it is kept.
 type Key struct {
-	ID        string    `json:"kid"` // RFC 7638 thumbprint of the public key, SHA-256
+	ID        string    `json:"kid"` // RFC 7638 thumbprint of the public key, SHA-256; random for a pair that is held outside
 	Alg       string    `json:"alg"` //
 	State     State     `json:"state"`
 	Public    []byte    `json:"jwk"` // JWK (RFC 7517 §4)
-	Sealed    []byte    `json:"-"`   // PKCS #8, sealed; empty once it is retired or discarded
+	Sealed    []byte    `json:"-"`   // PKCS #8 or who holds it, sealed; empty once it is retired or discarded
 	CreatedAt time.Time `json:"created_at"`
 	ActiveAt  time.Time `json:"active_at,omitzero"` // began to sign
 	EndedAt   time.Time `json:"ended_at,omitzero"`  // signed for the last time
@@ -55,6 +58,9 @@ var ErrNoKey = fault.New(fault.Internal, "no_signing_key", "no signing key for t
 
 // ErrAlgorithm is returned for an algorithm that no pair can be made for.
 var ErrAlgorithm = fault.New(fault.Invalid, "signing_alg", "use ES256, RS256, PS256 or EdDSA")
+
+// ErrSigner is returned when what holds a private key outside this process does not answer, or not rightly.
+var ErrSigner = fault.New(fault.Unavailable, "signer_unavailable", "tokens cannot be signed at the moment").After(signerRetry)
 
 // ErrTooSoon is returned when the next pair has not been published long enough to sign.
 var ErrTooSoon = fault.New(fault.Conflict, "key_too_young", "the next key was published less than one cache lifetime ago: wait, or rotate in emergency mode if the active key has leaked")

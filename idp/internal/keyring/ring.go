@@ -12,9 +12,10 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -33,12 +34,16 @@ type Deps struct {
 	Seal   *seal.Sealer
 	Clock  clock.Clock
 	Actor  string // who changes keys, for the audit: "operator:<os user>"; empty: "system"
+	// External makes and holds private keys outside this process; nil: they are sealed in the store.
+	External External
 }
 
 // Ring signs, verifies and publishes. Changes made by a command or another replica are seen within fresh.Every. It is safe
 // for concurrent use.
 type Ring struct {
 	d       Deps
+	outside *outside // nil when there is no External
+	making  sync.Mutex
 	view    *fresh.View[ready]
 	secrets sync.Map // name → []byte
 }
@@ -49,12 +54,15 @@ func New(d Deps) *Ring {
 		d.Actor = "system"
 	}
 	r := &Ring{d: d}
+	if d.External != nil {
+		r.outside = newOutside(d.External)
+	}
 	r.view = fresh.New(d.Clock, d.Store.KeysVersion, func(ctx context.Context) (*ready, error) {
 		list, err := d.Store.Keys(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return prepare(list, d.Seal)
+		return r.prepare(list)
 	})
 	return r
 }
@@ -76,11 +84,15 @@ type verifier struct {
 type signer struct {
 	id, alg string
 	private crypto.Signer
+	outside *outside // in place of private
+	public  crypto.PublicKey
+	err     error    // why this pair cannot sign here
 	byType  sync.Map // typ → jose.Signer
 }
 
-// prepare parses what is kept, once per change.
-func prepare(list []Key, s *seal.Sealer) (*ready, error) {
+// prepare parses what is kept, once per change. A private part that is out of reach takes away its signatures alone: what is
+// published stays right.
+func (r *Ring) prepare(list []Key) (*ready, error) {
 	out := &ready{signers: map[string]*signer{}, public: map[string]verifier{}}
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, k := range list {
@@ -96,11 +108,7 @@ func prepare(list []Key, s *seal.Sealer) (*ready, error) {
 			set.Keys = append(set.Keys, pub)
 		}
 		if k.State == Active {
-			sg, err := open(k, s)
-			if err != nil {
-				return nil, err
-			}
-			out.signers[k.Alg] = sg
+			out.signers[k.Alg] = r.open(k, pub.Key)
 		}
 	}
 	var err error
@@ -110,27 +118,41 @@ func prepare(list []Key, s *seal.Sealer) (*ready, error) {
 	return out, err
 }
 
-// open unseals a pair and checks that it is the one its id names.
-func open(k Key, s *seal.Sealer) (*signer, error) {
-	der, err := s.Open(k.Sealed, owner(k.ID, k.Alg))
-	if err != nil {
-		return nil, fmt.Errorf("signing key %s: %w", k.ID, err)
+// open unseals a pair, or what says who holds it.
+func (r *Ring) open(k Key, public crypto.PublicKey) *signer {
+	s := &signer{id: k.ID, alg: k.Alg, public: public}
+	plain, err := r.d.Seal.Open(k.Sealed, KeyOwner(k.ID, k.Alg))
+	if err == nil {
+		if name, outside := strings.CutPrefix(string(plain), externalMark); outside {
+			s.outside, err = r.holder(name)
+		} else {
+			s.private, err = parsePrivate(plain, k.ID)
+		}
 	}
+	if err != nil {
+		s.err = fmt.Errorf("signing key %s: %w", k.ID, err)
+	}
+	return s
+}
+
+// parsePrivate reads a private part and checks that it is the one the id names.
+func parsePrivate(der []byte, id string) (crypto.Signer, error) {
 	private, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
-		return nil, fmt.Errorf("signing key %s: %w", k.ID, err)
+		return nil, err
 	}
 	p, ok := private.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("signing key %s is a %T", k.ID, private)
+		return nil, fmt.Errorf("it is a %T", private)
 	}
-	if id, err := thumbprint(p.Public()); err != nil || id != k.ID {
-		return nil, fmt.Errorf("signing key %s: the private part belongs to another public key", k.ID)
+	if its, err := thumbprint(p.Public()); err != nil || its != id {
+		return nil, errors.New("the private part belongs to another public key")
 	}
-	return &signer{id: k.ID, alg: k.Alg, private: p}, nil
+	return p, nil
 }
 
-func owner(id, alg string) string { return "signing key\x00" + alg + "\x00" + id }
+// KeyOwner is what the private part of a pair is bound to where it is sealed.
+func KeyOwner(id, alg string) string { return "signing key\x00" + alg + "\x00" + id }
 
 // thumbprint names a public key (RFC 7638, SHA-256).
 func thumbprint(public any) (string, error) {
@@ -138,10 +160,34 @@ func thumbprint(public any) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sum), err
 }
 
-// generate makes a pair for an algorithm.
-func generate(alg string, state State, now time.Time, s *seal.Sealer) (Key, error) {
+// generate makes a pair for an algorithm, outside the process where somebody there holds the keys.
+func (r *Ring) generate(ctx context.Context, alg string, state State) (k Key, err error) {
+	now := r.d.Clock.Now()
+	k = Key{Alg: alg, State: state, CreatedAt: now}
+	if state == Active {
+		k.ActiveAt = now
+	}
+	var public crypto.PublicKey
+	var secret []byte
+	if r.outside != nil {
+		k.ID, public, err = r.outside.create(ctx, alg)
+		secret = []byte(externalMark + r.outside.name())
+	} else {
+		k.ID, public, secret, err = generateHere(alg)
+	}
+	if err != nil {
+		return Key{}, err
+	}
+	if k.Public, err = json.Marshal(jose.JSONWebKey{Key: public, KeyID: k.ID, Algorithm: alg, Use: "sig"}); err != nil {
+		return Key{}, err
+	}
+	k.Sealed, err = r.d.Seal.Seal(secret, KeyOwner(k.ID, alg))
+	return k, err
+}
+
+// generateHere makes a pair in this process. secret is its private part as PKCS #8.
+func generateHere(alg string) (id string, public crypto.PublicKey, secret []byte, err error) {
 	var private crypto.Signer
-	var err error
 	switch alg {
 	case "ES256":
 		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -150,27 +196,16 @@ func generate(alg string, state State, now time.Time, s *seal.Sealer) (Key, erro
 	case "EdDSA":
 		_, private, err = ed25519.GenerateKey(rand.Reader)
 	default:
-		return Key{}, ErrAlgorithm
+		err = ErrAlgorithm
 	}
 	if err != nil {
-		return Key{}, err
+		return "", nil, nil, err
 	}
-	k := Key{Alg: alg, State: state, CreatedAt: now}
-	if state == Active {
-		k.ActiveAt = now
+	if id, err = thumbprint(private.Public()); err != nil {
+		return "", nil, nil, err
 	}
-	if k.ID, err = thumbprint(private.Public()); err != nil {
-		return Key{}, err
-	}
-	if k.Public, err = json.Marshal(jose.JSONWebKey{Key: private.Public(), KeyID: k.ID, Algorithm: alg, Use: "sig"}); err != nil {
-		return Key{}, err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return Key{}, err
-	}
-	k.Sealed, err = s.Seal(der, owner(k.ID, alg))
-	return k, err
+	secret, err = x509.MarshalPKCS8PrivateKey(private)
+	return id, private.Public(), secret, err
 }
 
 // JWKS returns the published set (RFC 7517 §5) and its entity tag, both prepared once per change. Callers must not change

@@ -227,11 +227,11 @@ func TestRotate_NextSignsOnlyAfterItWasPublishedForACacheLifetime(t *testing.T) 
 	b := newBench(t)
 	r, replica := b.ready(t), b.ready(t)
 	old := sign(t, r, "ES256", "JWT")
-	if err := r.Rotate(t.Context(), "ES256", false); !errors.Is(err, keyring.ErrTooSoon) || fault.Of(err).RetryAfter != keyring.CacheLifetime {
+	if err := r.Rotate(t.Context(), "ES256", false); !errors.Is(err, keyring.ErrTooSoon) || fault.Of(err).RetryAfter != keyring.PublishedFor {
 		t.Fatalf("at once: %v", err)
 	}
 	before := published(t, r)
-	b.clk.Advance(keyring.CacheLifetime)
+	b.clk.Advance(keyring.PublishedFor)
 	if err := r.Rotate(t.Context(), "ES256", false); err != nil {
 		t.Fatal(err)
 	}

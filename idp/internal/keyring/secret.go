@@ -70,13 +70,13 @@ func (r *Ring) readSecret(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.d.Seal.Open(sealed, secretOwner(name))
+	return r.d.Seal.Open(sealed, SecretOwner(name))
 }
 
 func (r *Ring) makeSecret(ctx context.Context, name string) error {
 	plain := make([]byte, secretSize)
 	_, _ = rand.Read(plain)
-	sealed, err := r.d.Seal.Seal(plain, secretOwner(name))
+	sealed, err := r.d.Seal.Seal(plain, SecretOwner(name))
 	if err != nil {
 		return err
 	}
@@ -86,4 +86,5 @@ func (r *Ring) makeSecret(ctx context.Context, name string) error {
 	})
 }
 
-func secretOwner(name string) string { return "secret\x00" + name }
+// SecretOwner is what a secret is bound to where it is sealed.
+func SecretOwner(name string) string { return "secret\x00" + name }

@@ -15,7 +15,7 @@ import (
 const maxToken = 16 << 10
 
 // Sign returns claims as a compact JWS (RFC 7515 §7.1) by the active pair of alg, with kid and typ in its header. claims is
-// anything that encodes as a JSON object. Errors: ErrNoKey; those of the store while no keys are known.
+// anything that encodes as a JSON object. Errors: ErrNoKey; ErrSigner; those of the store while no keys are known.
 func (r *Ring) Sign(ctx context.Context, alg, typ string, claims any) (string, error) {
 	v, err := r.view.Get(ctx)
 	if err != nil {
@@ -25,14 +25,24 @@ func (r *Ring) Sign(ctx context.Context, alg, typ string, claims any) (string, e
 	if s == nil {
 		return "", ErrNoKey.Because(fmt.Errorf("algorithm %q", alg))
 	}
+	if s.err != nil {
+		return "", ErrNoKey.Because(s.err)
+	}
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		return "", err
+	}
+	if s.outside != nil {
+		return s.signOutside(ctx, typ, payload)
 	}
 	js, err := s.as(typ)
 	if err != nil {
 		return "", err
 	}
+	return signed(js, payload)
+}
+
+func signed(js jose.Signer, payload []byte) (string, error) {
 	obj, err := js.Sign(payload)
 	if err != nil {
 		return "", err

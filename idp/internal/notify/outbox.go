@@ -89,17 +89,20 @@ type Reader interface {
 // Compose seals a message for the outbox.
 func Compose(s *seal.Sealer, m Message, now time.Time, worthFor time.Duration) (Queue, error) {
 	body, err := json.Marshal(m)
+// MailOwner is what a mail is bound to where it is sealed.
+func MailOwner(id string) string { return "mail " + id }
+
 	if err != nil {
 		return Queue{}, err
 	}
 	id := ident.New("eml")
-	sealed, err := s.Seal(body, "mail "+id)
+	sealed, err := s.Seal(body, MailOwner(id))
 	return Queue{ID: id, Account: m.Account, Template: m.Template, Recipient: m.To, Lang: m.Lang, Sealed: sealed, At: now, ExpiresAt: now.Add(worthFor)}, err
 }
 
 func open(s *seal.Sealer, i Item) (Message, error) {
 	m := Message{Account: i.Account, Template: i.Template}
-	body, err := s.Open(i.Sealed, "mail "+i.ID)
+	body, err := s.Open(i.Sealed, MailOwner(i.ID))
 	if err != nil {
 		return m, err
 	}

@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
@@ -13,10 +14,25 @@ import (
 // KeySize is the length of a key-encryption key in bytes.
 const KeySize = 32
 
-const idSize = 4
+// IDSize is how many bytes at the beginning of a sealed value name the key that sealed it.
+const IDSize = 4
 
 // ErrOpen is returned for a value that was sealed under another key, for another owner, or was altered.
 var ErrOpen = fault.New(fault.Internal, "unseal_failed", "a stored secret cannot be opened: is the key-encryption key the one that sealed it?")
+
+// KeyID names a key-encryption key. It is derived from the key, and tells nothing about it.
+type KeyID [IDSize]byte
+
+// String returns eight hexadecimal digits.
+func (k KeyID) String() string { return hex.EncodeToString(k[:]) }
+
+// KeyOf returns the key that a sealed value names. It reports false for what is too short to be one.
+func KeyOf(sealed []byte) (KeyID, bool) {
+	if len(sealed) < IDSize {
+		return KeyID{}, false
+	}
+	return KeyID(sealed[:IDSize]), true
+}
 
 // Sealer seals under its first key and opens under any. It is safe for concurrent use.
 type Sealer struct {
@@ -24,7 +40,7 @@ type Sealer struct {
 }
 
 type key struct {
-	id   [idSize]byte
+	id   KeyID
 	aead *subtle.AESGCM
 }
 
@@ -40,7 +56,7 @@ func New(keys ...[]byte) (*Sealer, error) {
 			return nil, err
 		}
 		sum := sha256.Sum256(append([]byte("ellis key-encryption key id\x00"), k...))
-		s.keys = append(s.keys, key{[idSize]byte(sum[:idSize]), a})
+		s.keys = append(s.keys, key{KeyID(sum[:IDSize]), a})
 	}
 	if len(s.keys) == 0 {
 		return nil, fmt.Errorf("no key-encryption key")
@@ -48,7 +64,21 @@ func New(keys ...[]byte) (*Sealer, error) {
 	return s, nil
 }
 
-// Seal encrypts plain and binds it to owner, a text such as "totp\x00tot_…" that Open must be given again.
+// Keys names the keys in their order: the first one seals.
+func (s *Sealer) Keys() (out []KeyID) {
+	for _, k := range s.keys {
+		out = append(out, k.id)
+	}
+	return out
+}
+
+// Current reports whether a value was sealed under the key that seals now.
+func (s *Sealer) Current(sealed []byte) bool {
+	id, ok := KeyOf(sealed)
+	return ok && id == s.keys[0].id
+}
+
+// Seal encrypts plain and binds it to owner, a text such as "totps\x00otp_…" that Open must be given again.
 func (s *Sealer) Seal(plain []byte, owner string) ([]byte, error) {
 	k := s.keys[0]
 	c, err := k.aead.Encrypt(plain, []byte(owner))
@@ -60,12 +90,12 @@ func (s *Sealer) Seal(plain []byte, owner string) ([]byte, error) {
 
 // Open decrypts what Seal made for owner. Errors: ErrOpen.
 func (s *Sealer) Open(sealed []byte, owner string) ([]byte, error) {
-	if len(sealed) < idSize {
+	if len(sealed) < IDSize {
 		return nil, ErrOpen
 	}
 	for _, k := range s.keys {
-		if bytes.Equal(k.id[:], sealed[:idSize]) {
-			if plain, err := k.aead.Decrypt(sealed[idSize:], []byte(owner)); err == nil {
+		if bytes.Equal(k.id[:], sealed[:IDSize]) {
+			if plain, err := k.aead.Decrypt(sealed[IDSize:], []byte(owner)); err == nil {
 				return plain, nil
 			}
 		}

@@ -10,7 +10,7 @@ import (
 var _ keyring.Reader = (*Store)(nil)
 
 func keyringWrites() []applier {
-	return []applier{on(applyKeyAdd), on(applyKeyMove), on(applyAddSecret)}
+	return []applier{on(applyKeyAdd), on(applyKeyMove), on(applyAddSecret), on(applyReseal)}
 }
 
 // moved says that something of a kind has changed.

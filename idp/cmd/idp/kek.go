@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ellis.example/idp/internal/config"
+	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/keyring"
+	"ellis.example/idp/internal/seal"
+	"ellis.example/idp/internal/store/sqlstore"
+)
+
+const kekFlag = "--kek-file"
+
+// readKEKs reads the key-encryption keys, one a line: the first one seals, the others open what is not rewrapped yet. A
+// name and a colon before a key are for people; a line that begins with # is a comment. Errors: *config.Error.
+func readKEKs(cmd *cobra.Command) (out [][]byte, err error) {
+	text, err := config.Secret(cmd.Flags(), envPrefix, "kek")
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if _, key, named := strings.Cut(line, ":"); named {
+			line = strings.TrimSpace(key)
+		}
+		k, ok := config.ParseKey(line)
+		if !ok {
+			return nil, &config.Error{Where: kekFlag, Problem: fmt.Sprintf("line %d: write %d random bytes in base64 or hexadecimal: `openssl rand -base64 %d` makes them", n, seal.KeySize, seal.KeySize)}
+		}
+		if slices.ContainsFunc(out, func(other []byte) bool { return string(other) == string(k) }) {
+			return nil, &config.Error{Where: kekFlag, Problem: fmt.Sprintf("line %d: this key is there twice", n)}
+		}
+		out = append(out, k)
+	}
+	if len(out) == 0 {
+		return nil, &config.Error{Where: kekFlag, Problem: "it holds no key"}
+	}
+	return out, nil
+}
+
+// newSealer reads the key-encryption keys of a command. It refuses to seal beside what they do not open: a mistyped file
+// would otherwise leave secrets that nobody can read with the right one.
+func newSealer(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) (*seal.Sealer, error) {
+	keys, err := readKEKs(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return sealerFor(ctx, keys, st)
+}
+
+func sealerFor(ctx context.Context, keys [][]byte, st *sqlstore.Store) (*seal.Sealer, error) {
+	s, err := seal.New(keys...)
+	if err != nil {
+		return nil, err
+	}
+	return s, wrongKey(keyring.CheckSealed(ctx, s, st))
+}
+
+// wrongKey makes a key that is missing or wrong what it is to an operator: a mistake in the settings.
+func wrongKey(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, keyring.ErrKeyMissing):
+		return &config.Error{Where: kekFlag, Problem: "the database holds secrets that none of the given keys sealed (" + fault.Of(err).Cause.Error() + "): add the key that did, on a line of its own below the first"}
+	case errors.Is(err, seal.ErrOpen):
+		return &config.Error{Where: kekFlag, Problem: err.Error()}
+	}
+	return err
+}
+
+func newKeysRewrap() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "rewrap", Short: "Seal everything again under the first key-encryption key",
+		Long: `Seal everything again under the first key-encryption key, beside providers that serve.
+
+Every provider needs both keys before: restart each with the new key on the second line, then each with
+the new key on the first line, then run this with the same file. Afterwards the old line can go.
+It can be ended and run again at any time. The exit status is 1 when anything is not under the first key.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dry, err := cmd.Flags().GetBool("dry-run")
+			if err != nil {
+				return err
+			}
+			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error {
+				s, err := newSealer(ctx, cmd, st)
+				if err != nil {
+					return err
+				}
+				w := keyring.Rewrapper{Store: st, Commit: st, Seal: s, Actor: operator(), Dry: dry}
+				places, err := w.Run(ctx)
+				return errors.Join(err, sayRewrapped(cmd, s, places))
+			})
+		},
+	}
+	cmd.Flags().Bool("dry-run", false, "count only: what would be sealed again is left")
+	return cmd
+}
+
+// sayRewrapped prints what became of everything, and fails when anything is not under the first key.
+func sayRewrapped(cmd *cobra.Command, s *seal.Sealer, places []keyring.Rewrapped) error {
+	whole := true
+	lines := []string{fmt.Sprintf("first key %s", s.Keys()[0])}
+	for _, p := range places {
+		whole = whole && p.Left == 0 && p.Closed == 0
+		lines = append(lines, fmt.Sprintf("%-12s %d values, %d sealed again, %d left, %d that no key opens", p.Place, p.Values, p.Resealed, p.Left, p.Closed))
+		for _, row := range p.Rows {
+			lines = append(lines, "  not opened: "+row)
+		}
+	}
+	if whole {
+		lines = append(lines, "everything is sealed under the first key")
+	}
+	err := say(cmd, map[string]any{"key": s.Keys()[0].String(), "places": places, "whole": whole}, lines...)
+	if err == nil && !whole {
+		return errSilent
+	}
+	return err
+}
