@@ -62,31 +62,25 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 			err = errors.Join(err, p.store.Close())
 		}
 	}()
-	p.memory = memstore.New(s.clock)
-	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
-	p.leader = lease.New(lease.Config{Name: "jobs", Store: p.store, Commit: p.store, Clock: s.clock, Log: s.log})
-	p.held = p.store.Under(p.leader.Condition)
-	p.metrics.MustRegister(leads(p.leader))
-	keys := keyring.Deps{Store: p.store, Commit: p.store, Seal: p.sealer, Clock: s.clock}
-	p.ring = keyring.New(keys)
-	keys.Commit = p.held
-	p.keeper = keyring.New(keys)
-	algs, err := algorithms(ctx, p.store)
-	if err != nil {
 	if p.sealer, err = sealerFor(ctx, s.kek, p.store); err != nil {
 		return nil, err
 	}
+	p.memory = memstore.New(s.clock)
+	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
+	p.ring = keyring.New(keyring.Deps{Store: p.store, Commit: p.store, Seal: p.sealer, Clock: s.clock})
+	algs, err := algorithms(ctx, p.store)
+	if err != nil {
 		return nil, err
 	}
 	if err := p.ring.Ensure(ctx, algs...); err != nil {
-		return nil, err
+		return nil, wrongKey(err)
 	}
 	sec, err := readSecrets(p.ring)
 	if err != nil {
 		return nil, wrongKey(err)
 	}
 	if err := p.checkpoints(ctx, sec.checkpoint); err != nil {
-		return nil, wrongKey(err)
+		return nil, err
 	}
 	return p, p.wire(sec)
 }
@@ -172,7 +166,7 @@ func (p *provider) wire(sec secrets) error {
 		ErrorPage: func(w http.ResponseWriter, r *http.Request, f *fault.Error) { shown.ShowFault(w, r, f) },
 	})
 	p.mailer = (&notify.Deliverer{
-		Store: p.store, Commit: p.held, Fence: p.leader.Fence, Seal: p.sealer, Relay: p.relay, Clock: p.clock, Log: p.log, Observe: counter(p.metrics, "idp_mail_total", "Attempts to deliver mail, by outcome."),
+		Store: p.store, Commit: p.store, Seal: p.sealer, Relay: p.relay, Clock: p.clock, Log: p.log, Observe: counter(p.metrics, "idp_mail_total", "Attempts to deliver mail, by outcome."),
 	}).Init()
 	clients, apis := client.NewCache(p.store, p.clock), api.NewCache(p.store, p.clock)
 	networks := throttle.NewNetworks(p.memory, p.limits, countBy(p.metrics, "idp_limited_total", "Requests refused because of their network's share, by kind; store_failed: requests that could not be counted and passed.", "kind"))

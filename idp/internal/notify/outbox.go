@@ -86,12 +86,12 @@ type Reader interface {
 	DueMail(ctx context.Context, now time.Time, limit int) ([]Item, error)
 }
 
-// Compose seals a message for the outbox.
-func Compose(s *seal.Sealer, m Message, now time.Time, worthFor time.Duration) (Queue, error) {
-	body, err := json.Marshal(m)
 // MailOwner is what a mail is bound to where it is sealed.
 func MailOwner(id string) string { return "mail " + id }
 
+// Compose seals a message for the outbox.
+func Compose(s *seal.Sealer, m Message, now time.Time, worthFor time.Duration) (Queue, error) {
+	body, err := json.Marshal(m)
 	if err != nil {
 		return Queue{}, err
 	}
