@@ -213,7 +213,7 @@ func (p *Pages) codesOf(r *http.Request, who person) (texts []string, err error)
 	if err != nil {
 		return nil, err
 	}
-	sealed, _, ok, err := p.Volatile.Get(r.Context(), kindCodes, shownTo(who, codes))
+	sealed, ok, err := p.Volatile.Get(r.Context(), kindCodes, shownTo(who, codes))
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ type Store interface {
 // Volatile keeps what is shown once.
 type Volatile interface {
 	Put(ctx context.Context, kind, key string, value []byte, ttl time.Duration) error
-	Get(ctx context.Context, kind, key string) (value []byte, version int64, ok bool, err error)
+	Get(ctx context.Context, kind, key string) (value []byte, ok bool, err error)
 	Delete(ctx context.Context, kind, key string) error
 }
 

@@ -22,7 +22,7 @@ func (s *Store) PutCode(ctx context.Context, hash [32]byte, c grant.Code) error 
 
 // GetCode implements grant.CodeStore.
 func (s *Store) GetCode(ctx context.Context, hash [32]byte) (grant.Code, error) {
-	b, _, ok, err := s.Get(ctx, kindCode, string(hash[:]))
+	b, ok, err := s.Get(ctx, kindCode, string(hash[:]))
 	if err != nil {
 		return grant.Code{}, err
 	}

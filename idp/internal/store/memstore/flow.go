@@ -42,7 +42,7 @@ func (s *Store) PutFlow(_ context.Context, f flow.Flow) error {
 
 // GetFlow implements flow.Store.
 func (s *Store) GetFlow(ctx context.Context, id string) (flow.Flow, error) {
-	b, _, ok, err := s.Get(ctx, kindFlow, id)
+	b, ok, err := s.Get(ctx, kindFlow, id)
 	if err != nil {
 		return flow.Flow{}, err
 	}

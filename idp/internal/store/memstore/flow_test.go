@@ -166,13 +166,3 @@ func TestPut_KindsDoNotCrowdEachOtherOut(t *testing.T) {
 		t.Errorf("%d codes take %d bytes", n, bytes)
 	}
 }
-
-func TestPutFlow_IsBounded(t *testing.T) {
-	t.Parallel()
-	s := New(clock.NewFake(flowTime))
-	f := fat("huge")
-	f.Request.Set("nonce", strings.Repeat("\x01", 2048)) // six bytes each
-	if err := s.PutFlow(t.Context(), f); !errors.Is(err, flow.ErrTooLarge) || s.has(t, "huge") {
-		t.Fatal(err)
-	}
-}

@@ -76,24 +76,20 @@ func (s *Store) Put(_ context.Context, kind, id string, value []byte, ttl time.D
 	now := s.clk.Now()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	e := &entry{key: k, value: value, version: 1, expires: now.Add(ttl), firm: true}
-	if old := sh.m[k]; old != nil {
-		e.version = old.version + 1
-	}
-	return sh.put(e, now)
+	return sh.put(&entry{key: k, value: value, expires: now.Add(ttl), firm: true}, now)
 }
 
-// Get returns the value under kind and key, its version, and whether there is one that has not expired.
-func (s *Store) Get(_ context.Context, kind, id string) (value []byte, version int64, ok bool, err error) {
+// Get returns the value under kind and key, and whether there is one that has not expired.
+func (s *Store) Get(_ context.Context, kind, id string) (value []byte, ok bool, err error) {
 	sh, k := s.in(s.table(kind), kind, id)
 	now := s.clk.Now()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	e := sh.m[k]
 	if e == nil || !now.Before(e.expires) {
-		return nil, 0, false, nil
+		return nil, false, nil
 	}
-	return e.value, e.version, true, nil
+	return e.value, true, nil
 }
 
 // Delete forgets kind and key. It is no error if there is nothing.

@@ -30,7 +30,7 @@ type line struct {
 type entry struct {
 	key     string
 	value   []byte
-	version int64
+	version int64 // of a flow
 	expires time.Time
 	firm    bool
 	at      *list.Element // its place in its line

@@ -40,7 +40,7 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (*DB, error) {
 		return nil, err
 	}
 	silence.Do(logging.Disable) // it would write beside the log; Check says what is wrong
-	d := &DB{UniversalClient: redis.NewUniversalClient(o), log: log}
+	d := &DB{UniversalClient: connect(o), log: log}
 	switch err := d.look(ctx); {
 	case err == nil:
 	case answered(err):
@@ -49,6 +49,18 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (*DB, error) {
 		d.say(ctx, "redis does not answer")
 	}
 	return d, nil
+}
+
+// connect returns the client for what is asked for.
+func connect(o *redis.UniversalOptions) redis.UniversalClient {
+	if !o.IsClusterMode {
+		return redis.NewUniversalClient(o)
+	}
+	cluster := o.Cluster()
+	// A write to a primary that died goes on failing until the client has looked at the cluster again: by itself it does so
+	// once a minute.
+	cluster.ClusterStateReloadInterval, cluster.DisableRoutingPolicies = time.Second, true
+	return redis.NewClusterClient(cluster)
 }
 
 // errEvicts: the server may forget what it was given.
