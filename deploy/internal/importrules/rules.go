@@ -46,7 +46,7 @@ var Identity = Module{
 		{Name: "credentials", May: domains[:4], Packages: []string{"internal/factor", "internal/session", "internal/throttle"}},
 		{Name: "grant", May: domains[:5], Packages: []string{"internal/grant"}},
 		{Name: "flow", May: domains[:6], Packages: []string{"internal/flow"}},
-		{Name: "acts", May: domains[:7], Packages: []string{"internal/acts"}},
+		{Name: "acts", May: domains[:7], Packages: []string{"internal/acts", "internal/epoch"}},
 
 		{Name: "sqldb", May: []string{"leaves"}, Packages: []string{"internal/sqldb"}},
 		{Name: "pgtest", Packages: []string{"internal/sqldb/pgtest"}},
@@ -86,7 +86,9 @@ var Cases = Module{
 		{Name: "gen", May: []string{"gen"}, Packages: []string{"internal/gen", "internal/gen/copyleaves"}},
 		{Name: "ledger", May: []string{"leaves"}, Packages: []string{"internal/ledger"}},
 		{Name: "cases", May: []string{"leaves", "ledger"}, Packages: []string{"internal/cases"}},
-		{Name: "accesstoken", May: []string{"leaves", "cases"}, HTTP: true, Packages: []string{"internal/accesstoken"}},
+		{Name: "issuer", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/issuer"}},
+		{Name: "feed", May: []string{"leaves", "issuer"}, HTTP: true, Packages: []string{"internal/feed"}},
+		{Name: "accesstoken", May: []string{"leaves", "cases", "issuer", "feed"}, Packages: []string{"internal/accesstoken"}},
 		{Name: "issuertest", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/accesstoken/issuertest"}},
 
 		{Name: "web", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/web"}},
@@ -101,7 +103,7 @@ var Cases = Module{
 		// The portal has no case data of its own: it asks the API, as any other app would.
 		{Name: "portal", May: []string{"leaves", "signin", "caseapi", "ui", "web"}, HTTP: true, Packages: []string{"internal/portal"}},
 		{Name: "cmd", HTTP: true, Packages: []string{"cmd/caseservice"}, May: []string{
-			"leaves", "ledger", "cases", "accesstoken", "web", "ui", "store", "api", "signin", "caseapi", "portal",
+			"leaves", "ledger", "cases", "issuer", "feed", "accesstoken", "web", "ui", "store", "api", "signin", "caseapi", "portal",
 		}},
 	},
 	Only: []Only{
@@ -120,9 +122,9 @@ var Cases = Module{
 var Deploy = Module{
 	Path: "ellis.example/deploy",
 	Layers: []Layer{
-		{Name: "support", HTTP: true, Packages: []string{"internal/agent", "internal/balance", "internal/launch", "internal/mailbox"}, May: []string{"support"}},
+		{Name: "support", HTTP: true, Packages: []string{"internal/faultproxy", "internal/agent", "internal/balance", "internal/launch", "internal/mailbox"}, May: []string{"support"}},
 		{Name: "checks", Packages: []string{"internal/conformance", "internal/importrules"}},
-		{Name: "commands", HTTP: true, Packages: []string{"assets/subset", "demo", "bench", "e2e", "e2e/*"}, May: []string{"support", "commands"}},
+		{Name: "commands", HTTP: true, Packages: []string{"assets/subset", "demo", "bench", "faults", "e2e", "e2e/*"}, May: []string{"support", "commands"}},
 	},
 }
 
