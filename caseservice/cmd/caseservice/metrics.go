@@ -20,6 +20,11 @@ type metrics struct {
 	commits  prometheus.Counter
 	units    prometheus.Counter
 	commitIn prometheus.Histogram
+
+	feedEvents  *prometheus.CounterVec
+	feedDelay   prometheus.Histogram
+	feedRefused prometheus.Counter
+	asks        *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -34,13 +39,18 @@ func newMetrics() *metrics {
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(counter("requests_total", "Answers by route and status."), []string{"route", "status"}),
 		took:     prometheus.NewHistogramVec(histogram("request_seconds", "Time to answer, by route."), []string{"route"}),
-		tokens:   prometheus.NewCounterVec(counter("tokens_total", "Access tokens by result: seen, verified, refused, unavailable."), []string{"result"}),
+		tokens:   prometheus.NewCounterVec(counter("tokens_total", "Access tokens by result: seen, verified, refused, revoked, unavailable."), []string{"result"}),
 		fetches:  prometheus.NewCounterVec(counter("jwks_fetches_total", "Fetches of the issuer's keys by result: ok, failed."), []string{"result"}),
 		commits:  prometheus.NewCounter(counter("ledger_commits_total", "Commits to the database.")),
 		units:    prometheus.NewCounter(counter("ledger_units_total", "Units of work in those commits: several share one.")),
 		commitIn: prometheus.NewHistogram(histogram("ledger_commit_seconds", "Time of a commit, with its fsync.")),
+
+		feedEvents:  prometheus.NewCounterVec(counter("feed_events_total", "Revocations that took effect, by type."), []string{"type"}),
+		feedDelay:   prometheus.NewHistogram(histogram("feed_delay_seconds", "From a revocation at the issuer to its effect here.")),
+		feedRefused: prometheus.NewCounter(counter("feed_refused_total", "Answers of the feed that were refused as a whole.")),
+		asks:        prometheus.NewCounterVec(counter("introspections_total", "Tokens that the issuer was asked about, because its feed is silent, by outcome: active, inactive, failed."), []string{"outcome"}),
 	}
-	m.registry.MustRegister(m.requests, m.took, m.tokens, m.fetches, m.commits, m.units, m.commitIn,
+	m.registry.MustRegister(m.requests, m.took, m.tokens, m.fetches, m.commits, m.units, m.commitIn, m.feedEvents, m.feedDelay, m.feedRefused, m.asks,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -54,6 +64,17 @@ func (m *metrics) request(route string, status int, took time.Duration) {
 // token is told of each access token, fetch of each fetch of the issuer's keys.
 func (m *metrics) token(result string) { m.tokens.WithLabelValues(result).Inc() }
 func (m *metrics) fetch(result string) { m.fetches.WithLabelValues(result).Inc() }
+
+// event is told of each revocation that took effect; a delay below zero is not known.
+func (m *metrics) event(kind string, delay time.Duration) {
+	m.feedEvents.WithLabelValues(kind).Inc()
+	if delay >= 0 {
+		m.feedDelay.Observe(delay.Seconds())
+	}
+}
+
+// asked is told of each introspection.
+func (m *metrics) asked(outcome string) { m.asks.WithLabelValues(outcome).Inc() }
 
 // commit is told of each commit.
 func (m *metrics) commit(batch int, took time.Duration) {

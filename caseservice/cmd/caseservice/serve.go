@@ -17,6 +17,8 @@ import (
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/config"
+	"ellis.example/caseservice/internal/feed"
+	"ellis.example/caseservice/internal/issuer"
 	"ellis.example/caseservice/internal/store/sqlstore"
 	"ellis.example/caseservice/internal/unit"
 	"ellis.example/caseservice/internal/web"
@@ -28,7 +30,9 @@ func newServeCommand() *cobra.Command {
 		Use: "serve", Short: "Serve the case API", Args: cobra.NoArgs,
 		Long: "Serve the case API until SIGTERM or SIGINT, then let requests finish.\n\n" +
 			"The schema of the database is brought up to date first; one of a newer release is refused.\n" +
-			"The issuer need not be up: until its keys were fetched, every call is answered 503.",
+			"The issuer need not be up: until its keys were fetched, every call is answered 503.\n" +
+			"It tells the API what it has revoked: register a confidential client (client_secret_basic) there for the API's server, and\n" +
+			"name it in the API's registration.",
 	}
 	s.flags(cmd.Flags(), serveSettings...)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -39,13 +43,19 @@ func newServeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return s.serve(cmd.Context(), key, cmd.ErrOrStderr())
+		secret := ""
+		if s.clientID != "" {
+			if secret, err = config.Secret(cmd.Flags(), prefix, clientSecret); err != nil {
+				return err
+			}
+		}
+		return s.serve(cmd.Context(), key, secret, cmd.ErrOrStderr())
 	}
 	return cmd
 }
 
 // serve listens first, so that a taken port is said before anything else happens, and runs until ctx ends.
-func (s *settings) serve(ctx context.Context, key []byte, errOut io.Writer) (err error) {
+func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut io.Writer) (err error) {
 	log := s.logger(errOut)
 	public, private, err := listeners(ctx, s.listen, s.privateListen)
 	if err != nil {
@@ -57,9 +67,17 @@ func (s *settings) serve(ctx context.Context, key []byte, errOut io.Writer) (err
 		return errors.Join(err, public.Close(), private.Close())
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	tokens := accesstoken.New(accesstoken.Options{
-		Issuer: s.issuer, Audience: s.audience, Clock: clock.System{}, Log: log, CountFetch: m.fetch, CountToken: m.token,
+	from := issuer.New(issuer.Options{URL: s.issuer, Clock: clock.System{}, Log: log, CountFetch: m.fetch})
+	events := feed.New(feed.Options{
+		Issuer: from, Audience: s.audience, ClientID: s.clientID, Secret: secret, Patience: s.patience, Clock: clock.System{}, Log: log,
+		Observe: feed.Observer{Applied: m.event, Refused: m.feedRefused.Inc, Asked: m.asked},
 	})
+	revocations := accesstoken.Revocations(events)
+	if s.clientID == "" {
+		log.Warn("there is no --client-id: access tokens that the issuer revokes are taken to their end")
+		revocations = unfollowed{}
+	}
+	tokens := accesstoken.New(accesstoken.Options{Issuer: from, Audience: s.audience, Revocations: revocations, Clock: clock.System{}, CountToken: m.token})
 	handler, err := api.New(api.Options{
 		Issuer: s.issuer, Audience: s.audience, Key: key, Tokens: tokens, Cases: store, Claims: store, Commit: store, Clock: clock.System{},
 	})
@@ -67,13 +85,15 @@ func (s *settings) serve(ctx context.Context, key []byte, errOut io.Writer) (err
 		return errors.Join(err, public.Close(), private.Close())
 	}
 	m.gauge("remembered_tokens", "Access tokens in memory.", func() float64 { return float64(tokens.Remembered()) })
-	stop := background(ctx, log, tokens, store)
+	m.gauge("feed_age_seconds", "How long ago it was known what the issuer has revoked.", func() float64 { return events.Age().Seconds() })
+	m.gauge("feed_revocations", "Revocations in memory.", func() float64 { return float64(events.Known()) })
+	stop := background(ctx, log, from, events, s.clientID != "", store)
 	defer stop()
 	edge := web.Edge{Log: log, HSTS: strings.HasPrefix(s.audience, "https:"), Observe: m.request}
 	state := &web.State{}
 	return web.Servers{
 		Log: log, Public: edge.Wrap(handler), State: state, Notice: s.notice, Drain: s.drain,
-		Private: web.Private(state, m.registry, degraded(tokens, store)),
+		Private: web.Private(state, m.registry, degraded(from, events, store)),
 	}.Run(ctx, public, private)
 }
 
@@ -107,12 +127,15 @@ const (
 
 // background starts what runs beside the requests and returns what ends it. Every process does all of it: doing it twice
 // changes nothing.
-func background(ctx context.Context, log *slog.Logger, tokens *accesstoken.Verifier, store unit.Committer) (stop func()) {
+func background(ctx context.Context, log *slog.Logger, from *issuer.Issuer, events *feed.Feed, follow bool, store unit.Committer) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
-		every(ctx, warmEvery, func() { _ = tokens.Warm(ctx) }) // the verifier logs and counts failures itself
+		every(ctx, warmEvery, func() { _ = from.Warm(ctx) }) // failures are logged and counted where they happen
 	})
+	if follow {
+		running.Go(func() { events.Follow(ctx) })
+	}
 	running.Go(func() {
 		every(ctx, forgetEvery, func() {
 			err := store.Commit(ctx, unit.Unit{Writes: []unit.Write{cases.Forget{Now: clock.System{}.Now()}}})
@@ -139,10 +162,13 @@ func every(ctx context.Context, pause time.Duration, f func()) {
 }
 
 // degraded names what does not work at the moment, for /readyz.
-func degraded(tokens *accesstoken.Verifier, store *sqlstore.Store) func() []string {
+func degraded(from *issuer.Issuer, events *feed.Feed, store *sqlstore.Store) func() []string {
 	return func() (out []string) {
-		if !tokens.Healthy() {
+		if !from.Healthy() {
 			out = append(out, "issuer")
+		}
+		if !events.Fresh() {
+			out = append(out, "revocation feed")
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
 		defer cancel()
@@ -152,3 +178,8 @@ func degraded(tokens *accesstoken.Verifier, store *sqlstore.Store) func() []stri
 		return out
 	}
 }
+
+// unfollowed knows of no revocation.
+type unfollowed struct{}
+
+func (unfollowed) Check(context.Context, *feed.Token, string) error { return nil }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,7 +16,10 @@ import (
 
 func (o *operator) serve(issuer string, more ...string) *process {
 	o.t.Helper()
-	return o.start(append([]string{"serve", "--issuer", issuer, "--audience", issuertest.Audience, "--database", o.database, "--code-key-file", o.key}, more...)...)
+	return o.start(append([]string{
+		"serve", "--issuer", issuer, "--audience", issuertest.Audience, "--database", o.database, "--code-key-file", o.key,
+		"--client-id", issuertest.ClientID, "--client-secret-file", o.write("client.secret", issuertest.ClientSecret+"\n"),
+	}, more...)...)
 }
 
 func TestServe_AnswersWithAnIssuersTokenAndTracesIt(t *testing.T) {
@@ -90,7 +94,7 @@ func TestServe_WithoutItsIssuerIsReadyAndSaysSo(t *testing.T) {
 		Degraded []string
 	}
 	status, body := p.get(p.private + "/readyz")
-	if err := json.Unmarshal([]byte(body), &state); err != nil || status != http.StatusOK || len(state.Degraded) != 1 || state.Degraded[0] != "issuer" {
+	if err := json.Unmarshal([]byte(body), &state); err != nil || status != http.StatusOK || !slices.Equal(state.Degraded, []string{"issuer", "revocation feed"}) {
 		t.Errorf("%d %s", status, body)
 	}
 	if r := o.run("healthcheck", "--url", p.private); r.status != exitOK || !strings.Contains(r.out, "issuer") {

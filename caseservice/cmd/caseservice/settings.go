@@ -10,8 +10,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"ellis.example/caseservice/internal/accesstoken"
 	"ellis.example/caseservice/internal/config"
+	"ellis.example/caseservice/internal/feed"
+	"ellis.example/caseservice/internal/issuer"
 )
 
 // settings are those of the API and its commands. One list serves them all, so that one file can.
@@ -19,7 +20,8 @@ type settings struct {
 	issuer, audience, listen, privateListen string
 	database                                string
 	logLevel, logFormat                     string
-	drain, notice                           time.Duration
+	clientID                                string
+	drain, notice, patience                 time.Duration
 }
 
 // codeKey is the name of the secret under which claim codes are kept.
@@ -29,6 +31,9 @@ const codeKey = "code-key"
 func (s *settings) flags(fs *pflag.FlagSet, used ...string) {
 	fs.StringVar(&s.issuer, "issuer", "", "issuer of the access tokens, e.g. https://id.example")
 	fs.StringVar(&s.audience, "audience", "", "identifier of this API, and the URL at which it is reached")
+	fs.StringVar(&s.clientID, "client-id", "", "client_id of this API at the issuer, as its registration there names it")
+	config.SecretFlag(fs, prefix, clientSecret, "client secret of this API at the issuer")
+	fs.DurationVar(&s.patience, "feed-patience", feed.DefaultPatience, "how long the issuer may say nothing of revocations before it is asked about each token")
 	fs.StringVar(&s.listen, "listen", "127.0.0.1:8081", "address of the API")
 	fs.StringVar(&s.privateListen, "private-listen", "127.0.0.1:9081", "address of /healthz, /readyz and /metrics")
 	fs.StringVar(&s.database, "database", "sqlite:caseservice.db", "database, as sqlite:PATH")
@@ -46,7 +51,10 @@ func drainDelayFlag(fs *pflag.FlagSet, to *time.Duration) {
 }
 
 // serveSettings names the settings of serve.
-var serveSettings = []string{"issuer", "audience", "listen", "private-listen", "database", codeKey + "-file", "log-level", "log-format", "drain", "drain-delay"}
+var serveSettings = []string{
+	"issuer", "audience", "client-id", clientSecret + "-file", "feed-patience", "listen", "private-listen", "database", codeKey + "-file",
+	"log-level", "log-format", "drain", "drain-delay",
+}
 
 // check says what is wrong with the settings of serve. Errors: *config.Error.
 func (s *settings) check() error {
@@ -54,6 +62,9 @@ func (s *settings) check() error {
 		if err := checkIdentifier(text); err != nil {
 			return &config.Error{Where: "--" + flag, Problem: err.Error()}
 		}
+	}
+	if s.patience < feed.MinPatience || s.patience > feed.MaxPatience {
+		return &config.Error{Where: "--feed-patience", Problem: fmt.Sprintf("a time from %v to %v", feed.MinPatience, feed.MaxPatience)}
 	}
 	if s.drain <= 0 {
 		return &config.Error{Where: "--drain", Problem: "a time above zero, like 10s"}
@@ -72,7 +83,7 @@ func checkIdentifier(text string) error {
 	if text == "" {
 		return fmt.Errorf("it is required")
 	}
-	if err := accesstoken.CheckURL(text); err != nil {
+	if err := issuer.CheckURL(text); err != nil {
 		return err
 	}
 	u, err := url.Parse(text)

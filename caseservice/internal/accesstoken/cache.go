@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/feed"
+	"ellis.example/caseservice/internal/issuer"
 )
 
 const (
@@ -14,7 +16,8 @@ const (
 // remembered is a token that was verified before, and with which key.
 type remembered struct {
 	caller *cases.Caller
-	key    *key
+	key    *issuer.Key
+	token  *feed.Token
 }
 
 // cache remembers verified tokens by the SHA-256 of their whole text. It is bounded: the oldest entry makes room. It does
@@ -61,7 +64,7 @@ func (c *cache) drop(sum [32]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r, ok := s.byKey[sum]; ok {
-		r.caller = nil
+		r.caller, r.token = nil, nil
 		s.byKey[sum] = r
 	}
 }

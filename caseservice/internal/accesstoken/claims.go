@@ -7,14 +7,16 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/feed"
+	"ellis.example/caseservice/internal/issuer"
 )
 
 const (
 	// skew is how far the issuer's clock may be ahead of ours. There is none in the other direction: a token is dead at
 	// its end.
 	skew = 10 * time.Second
-	// maxLife bounds what a token may ask to be believed for.
-	maxLife = 24 * time.Hour
+	// maxLife bounds what a token may ask to be believed for: its revocation is remembered for no longer.
+	maxLife = feed.MaxTokenLife
 
 	maxText   = 255
 	maxScopes = 64
@@ -30,17 +32,17 @@ var (
 	errScope    = errors.New("the scope is malformed")
 )
 
-// callerOf checks all claims of a token (RFC 9068 §2.2, §4) and returns who it speaks of. The caller's signature check
-// decides whether any of it is true.
-func (v *Verifier) callerOf(claims map[string]json.RawMessage, now time.Time) (*cases.Caller, error) {
+// callerOf checks all claims of a token (RFC 9068 §2.2, §4) and returns who it speaks of, and when it was issued, in seconds
+// since 1970. The caller's signature check decides whether any of it is true.
+func (v *Verifier) callerOf(claims map[string]json.RawMessage, now time.Time) (*cases.Caller, int64, error) {
 	if err := v.checkAddress(claims); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	expires, err := checkTimes(claims, now)
+	issued, expires, err := checkTimes(claims, now)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	c := &cases.Caller{Expires: expires}
+	c := &cases.Caller{Expires: time.Unix(expires, 0).UTC()}
 	for _, m := range []struct {
 		name     string
 		into     *string
@@ -49,39 +51,35 @@ func (v *Verifier) callerOf(claims map[string]json.RawMessage, now time.Time) (*
 		{"sub", &c.Sub, true}, {"client_id", &c.ClientID, true}, {"jti", &c.JTI, true},
 		{"txn", &c.Txn, false}, {"sid", &c.SID, false}, {"acr", &c.ACR, false},
 	} {
-		if *m.into, err = visible(claims, m.name, maxText); err != nil {
-			return nil, err
+		if *m.into, err = issuer.Visible(claims, m.name, maxText); err != nil {
+			return nil, 0, err
 		}
 		if m.required && *m.into == "" {
-			return nil, errMissing
+			return nil, 0, issuer.ErrMissing
 		}
 	}
-	at, ok, err := seconds(claims, "auth_time")
+	at, ok, err := issuer.Seconds(claims, "auth_time")
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if ok {
 		c.AuthTime = time.Unix(at, 0).UTC()
 	}
 	c.Scopes, err = scopesOf(claims)
-	return c, err
+	return c, issued, err
 }
 
 // checkAddress checks who made the token, for whom, and that it needs no proof of possession (RFC 9449 §7.2: a bound
 // token never passes as a bearer token).
 func (v *Verifier) checkAddress(claims map[string]json.RawMessage) error {
-	iss, err := stringMember(claims, "iss")
+	iss, err := issuer.String(claims, "iss")
 	if err != nil {
 		return err
 	}
-	if iss != v.issuer {
+	if iss != v.issuer.URL() {
 		return errIssuer
 	}
-	aud, err := soleAudience(claims["aud"])
-	if err != nil {
-		return err
-	}
-	if aud != v.audience {
+	if aud, ok := issuer.SoleAudience(claims); !ok || aud != v.audience {
 		return errAudience
 	}
 	if _, bound := claims["cnf"]; bound {
@@ -90,44 +88,31 @@ func (v *Verifier) checkAddress(claims map[string]json.RawMessage) error {
 	return nil
 }
 
-// soleAudience returns the one audience. A token for several is refused: each of them could use it at the others.
-func soleAudience(raw json.RawMessage) (string, error) {
-	var one string
-	var many []string
-	switch {
-	case len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &one) == nil:
-		return one, nil
-	case len(raw) > 0 && raw[0] == '[' && json.Unmarshal(raw, &many) == nil && len(many) == 1:
-		return many[0], nil
-	}
-	return "", errAudience
-}
-
-func checkTimes(claims map[string]json.RawMessage, now time.Time) (expires time.Time, err error) {
-	exp, hasExp, err1 := seconds(claims, "exp")
-	iat, hasIat, err2 := seconds(claims, "iat")
-	nbf, hasNbf, err3 := seconds(claims, "nbf")
+// checkTimes returns when the token was issued and when it ends, in seconds since 1970.
+func checkTimes(claims map[string]json.RawMessage, now time.Time) (iat, exp int64, err error) {
+	exp, hasExp, err1 := issuer.Seconds(claims, "exp")
+	iat, hasIat, err2 := issuer.Seconds(claims, "iat")
+	nbf, hasNbf, err3 := issuer.Seconds(claims, "nbf")
 	if err := errors.Join(err1, err2, err3); err != nil {
-		return expires, errWrongType
+		return 0, 0, issuer.ErrType
 	}
 	if !hasExp || !hasIat {
-		return expires, errMissing
+		return 0, 0, issuer.ErrMissing
 	}
-	expires = time.Unix(exp, 0).UTC()
 	latest := now.Add(skew)
 	switch {
-	case !now.Before(expires):
-		return expires, errExpired
+	case !now.Before(time.Unix(exp, 0)):
+		return 0, 0, errExpired
 	case time.Unix(iat, 0).After(latest), hasNbf && time.Unix(nbf, 0).After(latest):
-		return expires, errEarly
+		return 0, 0, errEarly
 	case exp-iat > int64(maxLife/time.Second):
-		return expires, errLife
+		return 0, 0, errLife
 	}
-	return expires, nil
+	return iat, exp, nil
 }
 
 func scopesOf(claims map[string]json.RawMessage) ([]string, error) {
-	text, err := stringMember(claims, "scope")
+	text, err := issuer.String(claims, "scope")
 	if err != nil || text == "" {
 		return nil, err
 	}

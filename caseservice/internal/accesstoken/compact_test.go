@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"ellis.example/caseservice/internal/accesstoken"
 	"ellis.example/caseservice/internal/accesstoken/issuertest"
 	"ellis.example/caseservice/internal/clock"
+	"ellis.example/caseservice/internal/issuer"
 )
 
 func TestAttack_C22_ThereIsOneTextForOneToken(t *testing.T) {
@@ -179,7 +179,7 @@ func TestCheckURL(t *testing.T) {
 		"http://id.example/jwks": false, "http://localhost.evil.example/": false, "ftp://localhost/": false, "": false, "/jwks": false,
 		"https://user@id.example/": false, "http://127.0.0.1.nip.io/": false, "https://id.example/#x": false, "file:///etc/passwd": false,
 	} {
-		if err := accesstoken.CheckURL(text); (err == nil) != want {
+		if err := issuer.CheckURL(text); (err == nil) != want {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

@@ -19,6 +19,8 @@ import (
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/fault"
+	"ellis.example/caseservice/internal/feed"
+	"ellis.example/caseservice/internal/issuer"
 )
 
 var start = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -31,8 +33,17 @@ func setup(t testing.TB) (*issuertest.Issuer, *accesstoken.Verifier) {
 }
 
 func verifierOf(i *issuertest.Issuer) *accesstoken.Verifier {
-	return accesstoken.New(accesstoken.Options{Issuer: i.URL, Audience: issuertest.Audience, Clock: i.Clock})
+	return accesstoken.New(accesstoken.Options{Issuer: keysOf(i), Audience: issuertest.Audience, Revocations: none{}, Clock: i.Clock})
 }
+
+func keysOf(i *issuertest.Issuer) *issuer.Issuer {
+	return issuer.New(issuer.Options{URL: i.URL, Clock: i.Clock})
+}
+
+// none knows of no revocation.
+type none struct{}
+
+func (none) Check(context.Context, *feed.Token, string) error { return nil }
 
 func accept(t testing.TB, v *accesstoken.Verifier, token string) *cases.Caller {
 	t.Helper()
@@ -133,6 +144,8 @@ func TestVerify_RefusesEveryOtherKindOfToken(t *testing.T) {
 		"end in exponent":       good.With("exp", json.RawMessage("1e99")),
 		"end negative":          good.With("exp", -1),
 		"far end":               good.With("exp", now+50*365*86400),
+		"end after 301 s":       good.With("exp", now+301),
+		"old, with a near end":  good.With("iat", now-300).With("exp", now+1),
 		"issued ahead":          good.With("iat", now+60),
 		"no issue time":         good.With("iat", nil),
 		"not before ahead":      good.With("nbf", now+60),
@@ -245,12 +258,11 @@ func TestAttack_C07_FloodOfUnknownKidsCausesOneFetchIn5Minutes(t *testing.T) {
 	t.Parallel()
 	i, v := setup(t)
 	accept(t, v, i.Sign(i.Person("p1", "cases:read")))
-	good := i.Person("p1", "cases:read").With("exp", start.Add(time.Hour).Unix())
 	before := i.KeyFetches()
 	const minutes = 20
 	for second := range minutes * 60 {
 		i.Clock.Advance(time.Second)
-		_, err := v.Verify(t.Context(), issuertest.Sign(nil, header(i, "kid", fmt.Sprint("x", second)), good)+"AAAA")
+		_, err := v.Verify(t.Context(), issuertest.Sign(nil, header(i, "kid", fmt.Sprint("x", second)), i.Person("p1", "cases:read"))+"AAAA")
 		if fault.Of(err).Code != "invalid_token" {
 			t.Fatal(err)
 		}
@@ -312,11 +324,17 @@ func TestRotation_NewKeyDuringAFloodIsFoundWithin5Minutes(t *testing.T) {
 func TestRotation_WithdrawnKeyTakesItsTokensWithIt(t *testing.T) {
 	t.Parallel()
 	i, v := setup(t)
-	old := i.Sign(i.Person("p1", "cases:read").With("exp", start.Add(time.Hour).Unix()))
+	accept(t, v, i.Sign(i.Person("p1", "cases:read")))
+	i.Clock.Advance(issuer.KeysFresh - time.Second)
+	old := i.Sign(i.Person("p1", "cases:read"))
 	accept(t, v, old)
 	i.Rotate("ES256")
 	i.Withdraw()
-	i.Clock.Advance(accesstoken.KeysStale)
+	i.Clock.Advance(time.Second) // from now on the keys are fetched again, beside the requests
+	for deadline := time.Now().Add(10 * time.Second); i.KeyFetches() < 2 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		_, _ = v.Verify(t.Context(), old)
+	}
+	accept(t, v, i.Sign(i.Person("p1", "cases:read"))) // the new set is there
 	refused(t, v, "remembered token of a withdrawn key", old)
 }
 
@@ -345,29 +363,31 @@ func TestCache_IsBounded(t *testing.T) {
 
 func TestIssuerDown_FailsClosedAndComesBack(t *testing.T) {
 	t.Parallel()
-	i, v := setup(t)
+	i := issuertest.Start(t, clock.NewFake(start))
+	from := keysOf(i)
+	v := accesstoken.New(accesstoken.Options{Issuer: from, Audience: issuertest.Audience, Revocations: none{}, Clock: i.Clock})
 	i.Down(true)
-	token := i.Sign(i.Person("p1", "cases:read").With("exp", start.Add(time.Hour).Unix()))
-	_, err := v.Verify(t.Context(), token)
-	if f := fault.Of(err); f.Code != "issuer_unreachable" || f.RetryAfter <= 0 || v.Healthy() {
+	token := func() string { return i.Sign(i.Person("p1", "cases:read")) }
+	_, err := v.Verify(t.Context(), token())
+	if f := fault.Of(err); f.Code != "issuer_unreachable" || f.RetryAfter <= 0 || from.Healthy() {
 		t.Fatal(err)
 	}
 	i.Down(false)
-	if _, err := v.Verify(t.Context(), token); !fault.Is(err, fault.Unavailable) {
+	if _, err := v.Verify(t.Context(), token()); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("asked again at once: %v", err)
 	}
 	i.Clock.Advance(time.Second)
-	accept(t, v, token)
+	accept(t, v, token())
 	i.Down(true)
-	i.Clock.Advance(accesstoken.KeysStale - time.Second) // an outage shorter than this is not noticed
-	accept(t, v, token)
+	i.Clock.Advance(issuer.KeysStale - time.Second) // an outage shorter than this is not noticed
+	accept(t, v, token())
 	i.Clock.Advance(time.Minute)
-	if _, err := v.Verify(t.Context(), token); !fault.Is(err, fault.Unavailable) || v.Healthy() {
+	if _, err := v.Verify(t.Context(), token()); !fault.Is(err, fault.Unavailable) || from.Healthy() {
 		t.Errorf("let somebody in with stale keys: %v", err)
 	}
 	i.Down(false)
 	i.Clock.Advance(time.Minute)
-	accept(t, v, token)
+	accept(t, v, token())
 }
 
 func TestRefresh_IsOneFetchForManyCallers(t *testing.T) {

@@ -26,7 +26,9 @@ import (
 	"ellis.example/caseservice/internal/api"
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/clock"
+	"ellis.example/caseservice/internal/feed"
 	"ellis.example/caseservice/internal/ident"
+	"ellis.example/caseservice/internal/issuer"
 	"ellis.example/caseservice/internal/ledger"
 	"ellis.example/caseservice/internal/paper"
 	"ellis.example/caseservice/internal/store/sqlstore"
@@ -48,6 +50,7 @@ type service struct {
 	handler http.Handler
 	log     *syncBuffer
 	commit  *gate
+	feed    *feed.Feed
 }
 
 // gate is the store's committer with a door that tests close.
@@ -99,7 +102,12 @@ func newServiceAt(t testing.TB, audience string) *service {
 	}
 	t.Cleanup(func() { _ = s.db.Close() })
 	s.commit = &gate{Committer: s.store}
-	tokens := accesstoken.New(accesstoken.Options{Issuer: s.issuer.URL, Audience: audience, Clock: s.issuer.Clock, Log: log})
+	from := issuer.New(issuer.Options{URL: s.issuer.URL, Clock: s.issuer.Clock, Log: log})
+	s.feed = feed.New(feed.Options{
+		Issuer: from, Audience: issuertest.Audience, ClientID: issuertest.ClientID, Secret: issuertest.ClientSecret, Clock: s.issuer.Clock, Log: log,
+	})
+	follow(t, s.feed)
+	tokens := accesstoken.New(accesstoken.Options{Issuer: from, Audience: audience, Revocations: s.feed, Clock: s.issuer.Clock})
 	a, err := api.New(api.Options{
 		Issuer: s.issuer.URL, Audience: audience, Key: codeKey, Tokens: tokens, Cases: s.store, Claims: s.store, Commit: s.commit, Clock: s.issuer.Clock,
 	})
@@ -111,6 +119,26 @@ func newServiceAt(t testing.TB, audience string) *service {
 	t.Cleanup(srv.Close)
 	s.url = srv.URL
 	return s
+}
+
+// follow lets a feed be followed until the test ends, and waits until it is fresh.
+func follow(t testing.TB, f *feed.Feed) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { f.Follow(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	eventually(t, "the feed is fresh", f.Fresh)
+}
+
+// eventually waits until something holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
+	}
 }
 
 // person returns a token of a person with a fresh second factor.
@@ -241,7 +269,7 @@ func (s *service) checkEntries(a answer) {
 	s.t.Helper()
 	want := 1
 	switch a.code() {
-	case "authentication_required", "invalid_token", "no_such_route", "method_not_allowed", "store_unavailable", "issuer_unreachable", "shutting_down", "internal":
+	case "authentication_required", "invalid_token", "no_such_route", "method_not_allowed", "store_unavailable", "issuer_unreachable", "revocation_unknown", "shutting_down", "internal":
 		want = 0
 	}
 	if a.status == http.StatusMethodNotAllowed || strings.HasPrefix(a.header.Get("Cache-Control"), "public") {

@@ -315,13 +315,13 @@ func TestTokens_StepUpGoesStaleWhileTheTokenLives(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	c := s.seed(1, "")
-	token := s.issuer.Sign(s.issuer.Person("p1", cases.ScopeClaim).With("exp", start.Add(time.Hour).Unix()))
+	token := s.issuer.Sign(s.issuer.Person("p1", cases.ScopeClaim).With("auth_time", start.Add(-200*time.Second).Unix()))
 	wrong := c
 	wrong.code = paper.NewClaimCode().Grouped()
 	if a := s.claim(token, "k-00000001", wrong); a.status != http.StatusUnprocessableEntity {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
-	s.issuer.Clock.Advance(301 * time.Second)
+	s.issuer.Clock.Advance(101 * time.Second)
 	if a := s.claim(token, "k-00000002", c); a.code() != "insufficient_user_authentication" {
 		t.Errorf("%d %s", a.status, a.body)
 	}

@@ -23,7 +23,9 @@ import (
 	"ellis.example/caseservice/internal/api"
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/clock"
+	"ellis.example/caseservice/internal/feed"
 	"ellis.example/caseservice/internal/ident"
+	"ellis.example/caseservice/internal/issuer"
 	"ellis.example/caseservice/internal/ledger"
 	"ellis.example/caseservice/internal/paper"
 	"ellis.example/caseservice/internal/portal"
@@ -52,6 +54,34 @@ type world struct {
 	url    string
 	log    *syncBuffer
 	memory *signin.Memory
+
+	revoked revoked // what the API has been told of
+}
+
+// revoked are sessions whose tokens the API takes no more.
+type revoked struct {
+	mu  sync.Mutex
+	sid map[string]bool
+}
+
+// Check implements accesstoken.Revocations.
+func (r *revoked) Check(_ context.Context, t *feed.Token, _ string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sid[t.SID] {
+		return feed.ErrRevoked
+	}
+	return nil
+}
+
+// add revokes the sessions that are named, and no others.
+func (r *revoked) add(sid ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sid = map[string]bool{}
+	for _, s := range sid {
+		r.sid[s] = true
+	}
 }
 
 // door stands before the case API.
@@ -155,7 +185,9 @@ func (w *world) startAPI(log *slog.Logger) string {
 	}
 	w.store = store
 	w.t.Cleanup(func() { _ = store.Close() })
-	tokens := accesstoken.New(accesstoken.Options{Issuer: w.issuer.URL, Audience: issuertest.Resource, Clock: w.clock, Log: log})
+	tokens := accesstoken.New(accesstoken.Options{
+		Issuer: issuer.New(issuer.Options{URL: w.issuer.URL, Clock: w.clock, Log: log}), Audience: issuertest.Resource, Revocations: &w.revoked, Clock: w.clock,
+	})
 	a, err := api.New(api.Options{
 		Issuer: w.issuer.URL, Audience: issuertest.Resource, Key: codeKey, Tokens: tokens, Cases: store, Claims: store, Commit: store, Clock: w.clock,
 	})

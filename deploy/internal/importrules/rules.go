@@ -122,7 +122,7 @@ var Cases = Module{
 var Deploy = Module{
 	Path: "ellis.example/deploy",
 	Layers: []Layer{
-		{Name: "support", HTTP: true, Packages: []string{"internal/faultproxy", "internal/agent", "internal/balance", "internal/launch", "internal/mailbox"}, May: []string{"support"}},
+		{Name: "support", HTTP: true, Packages: []string{"internal/faultproxy", "internal/agent", "internal/balance", "internal/launch", "internal/mailbox", "internal/servers"}, May: []string{"support"}},
 		{Name: "checks", Packages: []string{"internal/conformance", "internal/importrules"}},
 		{Name: "commands", HTTP: true, Packages: []string{"assets/subset", "demo", "bench", "faults", "e2e", "e2e/*"}, May: []string{"support", "commands"}},
 	},

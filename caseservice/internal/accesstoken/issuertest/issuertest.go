@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,14 +38,18 @@ type Issuer struct {
 	hits  atomic.Int64
 	slow  atomic.Int64 // nanoseconds
 	alien atomic.Bool
+	feed  feed
 }
 
 // Start starts an issuer that stops with the test.
 func Start(t testing.TB, c *clock.Fake) *Issuer {
 	t.Helper()
-	i := &Issuer{Clock: c, path: "/.well-known/oauth-authorization-server"}
+	i := &Issuer{Clock: c, path: "/.well-known/oauth-authorization-server", feed: newFeed()}
 	srv := httptest.NewServer(http.HandlerFunc(i.serve))
-	t.Cleanup(srv.Close)
+	t.Cleanup(func() {
+		srv.CloseClientConnections() // a poll would hold it for two seconds
+		srv.Close()
+	})
 	i.URL = srv.URL
 	i.Rotate("ES256")
 	return i
@@ -106,7 +111,7 @@ func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	i.mu.Lock()
-	metadata := i.path
+	metadata, none := i.path, i.feed.none
 	i.mu.Unlock()
 	name := i.URL
 	if i.alien.Load() {
@@ -114,10 +119,18 @@ func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.URL.Path {
 	case metadata:
-		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": name, "jwks_uri": i.URL + "/jwks"})
+		doc := map[string]string{"issuer": name, "jwks_uri": i.URL + "/jwks", "introspection_endpoint": i.URL + "/introspect"}
+		if !none {
+			doc["ellis_events_endpoint"] = i.URL + "/events/poll"
+		}
+		_ = json.NewEncoder(w).Encode(doc)
 	case "/jwks":
 		i.hits.Add(1)
 		_ = json.NewEncoder(w).Encode(i.JWKS())
+	case "/events/poll":
+		i.servePoll(w, r)
+	case "/introspect":
+		i.serveIntrospection(w, r)
 	default:
 		http.NotFound(w, r)
 	}
@@ -211,6 +224,15 @@ func newKey(alg string) any {
 	}
 	must(err)
 	return k
+}
+
+func payloadOf(token string) []byte {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return nil
+	}
+	b, _ := base64.RawURLEncoding.DecodeString(parts[1])
+	return b
 }
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

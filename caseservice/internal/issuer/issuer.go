@@ -1,4 +1,4 @@
-package accesstoken
+package issuer
 
 import (
 	"context"
@@ -37,8 +37,21 @@ const (
 // ErrUnreachable says that the issuer's keys are not to be had. Nobody is let in meanwhile.
 var ErrUnreachable = fault.New(fault.Unavailable, "issuer_unreachable", "the issuer's keys cannot be fetched at the moment: try again")
 
-// issuer fetches and keeps the issuer's keys. One fetch runs at a time, whoever asks.
-type issuer struct {
+// Options configure an Issuer.
+type Options struct {
+	URL   string      // exact issuer identifier
+	Clock clock.Clock // clock.System when nil
+	Log   *slog.Logger
+	// CountFetch is told of each fetch of the keys: "ok", "failed". It may be nil.
+	CountFetch func(result string)
+}
+
+// Endpoints are those of the issuer that the service asks. One that the metadata does not name is empty.
+type Endpoints struct{ JWKS, Events, Introspection string }
+
+// Issuer fetches and keeps the issuer's endpoints and keys. One fetch runs at a time, whoever asks. It is safe for
+// concurrent use.
+type Issuer struct {
 	url    string
 	client *http.Client
 	clock  clock.Clock
@@ -46,10 +59,11 @@ type issuer struct {
 	count  func(result string)
 
 	set atomic.Pointer[keySet]
+	at  atomic.Pointer[Endpoints] // as the last fetch that succeeded found them
 
 	mu        sync.Mutex
 	flight    *flight
-	jwksURI   string    // from discovery; "" until it succeeded
+	known     Endpoints // from discovery; zero: discover first
 	retry     time.Time // after a failure: not before
 	failures  int
 	unknown   time.Time // when a fetch was last spent on an unknown kid
@@ -61,11 +75,58 @@ type flight struct {
 	err  error
 }
 
+// New returns an Issuer. It asks nobody anything yet: the service starts while the issuer is down.
+func New(o Options) *Issuer {
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.CountFetch == nil {
+		o.CountFetch = func(string) {}
+	}
+	return &Issuer{url: o.URL, client: NewClient(fetchTimeout), clock: o.Clock, log: o.Log, count: o.CountFetch}
+}
+
+// URL is the issuer identifier.
+func (i *Issuer) URL() string { return i.url }
+
+// Warm fetches the keys, so that the first caller need not wait for them. Errors: ErrUnreachable.
+func (i *Issuer) Warm(ctx context.Context) error {
+	_, err := i.current(ctx)
+	return err
+}
+
+// Healthy reports whether signatures can be verified now, without asking anybody.
+func (i *Issuer) Healthy() bool {
+	set := i.set.Load()
+	return set != nil && i.clock.Now().Sub(set.fetched) < KeysStale
+}
+
+// Holds reports whether the very key is still published. Errors: ErrUnreachable.
+func (i *Issuer) Holds(ctx context.Context, k *Key) (bool, error) {
+	set, err := i.current(ctx)
+	return err == nil && set.holds(k), err
+}
+
+// Endpoints returns where the issuer's endpoints are. Where its metadata has named no feed so far they are looked up anew:
+// an issuer that learns to tell of revocations is followed without a restart. Errors: ErrUnreachable.
+func (i *Issuer) Endpoints(ctx context.Context) (Endpoints, error) {
+	if at := i.at.Load(); at != nil && at.Events != "" {
+		return *at, nil
+	}
+	if err := i.Refresh(ctx); err != nil {
+		return Endpoints{}, err
+	}
+	return *i.at.Load(), nil
+}
+
 // current returns a usable set: fetched now if there is none, and refreshed beside the request when it is no longer fresh.
-func (i *issuer) current(ctx context.Context) (*keySet, error) {
+func (i *Issuer) current(ctx context.Context) (*keySet, error) {
 	set, now := i.set.Load(), i.clock.Now()
 	if set == nil || now.Sub(set.fetched) >= KeysStale {
-		if err := i.refresh(ctx); err != nil {
+		if err := i.Refresh(ctx); err != nil {
 			return nil, err
 		}
 		return i.set.Load(), nil
@@ -76,9 +137,9 @@ func (i *issuer) current(ctx context.Context) (*keySet, error) {
 	return set, nil
 }
 
-// find returns the key of a kid, nil when the issuer has none. The caller makes sure that all else about the token is
-// plausible before it asks.
-func (i *issuer) find(ctx context.Context, kid string) (*key, error) {
+// Find returns the key of a kid that anybody may have named, nil when the issuer has none. The caller makes sure that all
+// else about the token is plausible before it asks. Errors: ErrUnreachable.
+func (i *Issuer) Find(ctx context.Context, kid string) (*Key, error) {
 	set, err := i.current(ctx)
 	if err != nil {
 		return nil, err
@@ -89,7 +150,20 @@ func (i *issuer) find(ctx context.Context, kid string) (*key, error) {
 	if !i.mayAskAgain(set) {
 		return nil, nil
 	}
-	if err := i.refresh(ctx); err != nil {
+	if err := i.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	return i.set.Load().byKid[kid], nil
+}
+
+// FindNamed is Find for a kid that the issuer itself named, over a connection on which it authenticated: no stranger's flood
+// can use up its fetch. Errors: ErrUnreachable.
+func (i *Issuer) FindNamed(ctx context.Context, kid string) (*Key, error) {
+	set, err := i.current(ctx)
+	if err != nil || set.byKid[kid] != nil {
+		return set.key(kid), err
+	}
+	if err := i.Refresh(ctx); err != nil {
 		return nil, err
 	}
 	return i.set.Load().byKid[kid], nil
@@ -97,7 +171,7 @@ func (i *issuer) find(ctx context.Context, kid string) (*key, error) {
 
 // mayAskAgain spends the allowance for unknown kids. A flood of them causes one fetch per unknownEvery; a key that the
 // issuer began to use without notice during a flood is found by that fetch or by the regular one, after KeysFresh at most.
-func (i *issuer) mayAskAgain(set *keySet) bool {
+func (i *Issuer) mayAskAgain(set *keySet) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	now := i.clock.Now()
@@ -115,8 +189,8 @@ func (i *issuer) mayAskAgain(set *keySet) bool {
 	return true
 }
 
-// refresh fetches the keys, or joins the fetch that is under way.
-func (i *issuer) refresh(ctx context.Context) error {
+// Refresh fetches the keys, or joins the fetch that is under way. Errors: ErrUnreachable.
+func (i *Issuer) Refresh(ctx context.Context) error {
 	f, wait := i.begin(i.clock.Now())
 	if f == nil {
 		return ErrUnreachable.After(wait)
@@ -129,8 +203,11 @@ func (i *issuer) refresh(ctx context.Context) error {
 	}
 }
 
+// Renew fetches the keys beside whatever goes on.
+func (i *Issuer) Renew() { i.begin(i.clock.Now()) }
+
 // begin starts a fetch unless one is under way or the last failure is too recent; then it says how long to wait.
-func (i *issuer) begin(now time.Time) (*flight, time.Duration) {
+func (i *Issuer) begin(now time.Time) (*flight, time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.flight != nil {
@@ -141,26 +218,27 @@ func (i *issuer) begin(now time.Time) (*flight, time.Duration) {
 	}
 	f := &flight{done: make(chan struct{})}
 	i.flight = f
-	go i.fly(f, i.jwksURI)
+	go i.fly(f, i.known)
 	return f, 0
 }
 
 // fly does one fetch. It belongs to nobody's request, so that a client that hangs up spoils it for no one.
-func (i *issuer) fly(f *flight, jwksURI string) {
+func (i *Issuer) fly(f *flight, known Endpoints) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
-	set, uri, err := i.fetch(ctx, jwksURI)
+	set, found, err := i.fetch(ctx, known)
 	now := i.clock.Now()
 	i.mu.Lock()
 	i.flight = nil
 	if err != nil {
 		i.failures++
 		pause := min(maxRetry, time.Second<<min(i.failures-1, 5))
-		i.retry, i.jwksURI = now.Add(pause), "" // the next try begins with discovery
+		i.retry, i.known = now.Add(pause), Endpoints{} // the next try begins with discovery
 		f.err = ErrUnreachable.After(pause).Because(err)
 	} else {
-		i.failures, i.retry, i.jwksURI = 0, time.Time{}, uri
+		i.failures, i.retry, i.known = 0, time.Time{}, found
 		i.set.Store(set)
+		i.at.Store(&found)
 		if i.overdrawn { // the flood goes on: this fetch was its next one
 			i.overdrawn, i.unknown = false, now
 		}
@@ -170,7 +248,7 @@ func (i *issuer) fly(f *flight, jwksURI string) {
 	i.report(err)
 }
 
-func (i *issuer) report(err error) {
+func (i *Issuer) report(err error) {
 	if err != nil {
 		i.count("failed")
 		i.log.Warn("the issuer's keys could not be fetched", "issuer", i.url, "error", err)
@@ -179,23 +257,23 @@ func (i *issuer) report(err error) {
 	i.count("ok")
 }
 
-func (i *issuer) fetch(ctx context.Context, jwksURI string) (*keySet, string, error) {
-	if jwksURI == "" {
+func (i *Issuer) fetch(ctx context.Context, at Endpoints) (*keySet, Endpoints, error) {
+	if at.Events == "" {
 		var err error
-		if jwksURI, err = i.discover(ctx); err != nil {
-			return nil, "", err
+		if at, err = i.discover(ctx); err != nil {
+			return nil, at, err
 		}
 	}
-	text, err := i.get(ctx, jwksURI)
+	text, err := i.get(ctx, at.JWKS)
 	if err != nil {
-		return nil, "", err
+		return nil, at, err
 	}
 	set, err := parseKeys(text, i.clock.Now())
-	return set, jwksURI, err
+	return set, at, err
 }
 
-// discover finds the JWKS: RFC 8414 first, OpenID Connect Discovery 1.0 else.
-func (i *issuer) discover(ctx context.Context) (string, error) {
+// discover finds the endpoints: by RFC 8414 first, by OpenID Connect Discovery 1.0 else.
+func (i *Issuer) discover(ctx context.Context) (Endpoints, error) {
 	var errs []error
 	for _, where := range metadataURLs(i.url) {
 		text, err := i.get(ctx, where)
@@ -203,19 +281,37 @@ func (i *issuer) discover(ctx context.Context) (string, error) {
 			errs = append(errs, err)
 			continue
 		}
-		var doc struct {
-			Issuer  string `json:"issuer"`
-			JWKSURI string `json:"jwks_uri"`
+		at, err := i.readMetadata(text)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", where, err)
 		}
-		if err := json.Unmarshal(text, &doc); err != nil {
-			return "", fmt.Errorf("%s: %w", where, err)
-		}
-		if doc.Issuer != i.url { // RFC 8414 §3.3: or another issuer speaks for ours
-			return "", fmt.Errorf("%s speaks for issuer %q, and %q is configured", where, doc.Issuer, i.url)
-		}
-		return doc.JWKSURI, CheckURL(doc.JWKSURI)
+		return at, err
 	}
-	return "", errors.Join(errs...)
+	return Endpoints{}, errors.Join(errs...)
+}
+
+func (i *Issuer) readMetadata(text []byte) (Endpoints, error) {
+	var doc struct {
+		Issuer        string `json:"issuer"`
+		JWKS          string `json:"jwks_uri"`
+		Events        string `json:"ellis_events_endpoint"`
+		Introspection string `json:"introspection_endpoint"`
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return Endpoints{}, err
+	}
+	if doc.Issuer != i.url { // RFC 8414 §3.3: or another issuer speaks for ours
+		return Endpoints{}, fmt.Errorf("it speaks for issuer %q, and %q is configured", doc.Issuer, i.url)
+	}
+	for _, where := range []string{doc.Events, doc.Introspection} { // our secret goes there
+		if where == "" {
+			continue
+		}
+		if err := CheckURL(where); err != nil {
+			return Endpoints{}, err
+		}
+	}
+	return Endpoints{doc.JWKS, doc.Events, doc.Introspection}, CheckURL(doc.JWKS)
 }
 
 // metadataURLs returns where an issuer's metadata may be: RFC 8414 §3.1 puts the well-known part before the issuer's path,
@@ -247,7 +343,7 @@ func CheckURL(text string) error {
 	return fmt.Errorf("%q has to be https (http only on a loopback host)", text)
 }
 
-func (i *issuer) get(ctx context.Context, where string) ([]byte, error) {
+func (i *Issuer) get(ctx context.Context, where string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
 	if err != nil {
 		return nil, err
@@ -268,10 +364,10 @@ func (i *issuer) get(ctx context.Context, where string) ([]byte, error) {
 	return text, err
 }
 
-// newClient returns a client that follows no redirects: metadata says where keys are, a redirect would not.
-func newClient() *http.Client {
+// NewClient returns a client that follows no redirects: metadata says where things are, a redirect would not.
+func NewClient(timeout time.Duration) *http.Client {
 	return &http.Client{
-		Timeout:       fetchTimeout,
+		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -1,4 +1,4 @@
-package accesstoken
+package issuer
 
 import (
 	"crypto/ecdsa"
@@ -13,8 +13,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// key is one public key of the issuer.
-type key struct {
+// Key is one public key of the issuer.
+type Key struct {
 	kid  string
 	algs []jose.SignatureAlgorithm // what it may have signed with
 	jwk  jose.JSONWebKey
@@ -23,7 +23,7 @@ type key struct {
 
 // keySet is one state of the issuer's JWKS. It is never changed.
 type keySet struct {
-	byKid   map[string]*key
+	byKid   map[string]*Key
 	fetched time.Time
 }
 
@@ -32,11 +32,22 @@ const (
 	minRSABits = 2048
 )
 
+// ID is the key's kid.
+func (k *Key) ID() string { return k.kid }
+
 // holds reports whether the very key is still published. A key that the issuer has withdrawn takes the tokens that are
 // remembered with it.
-func (s *keySet) holds(k *key) bool {
+func (s *keySet) holds(k *Key) bool {
 	now, ok := s.byKid[k.kid]
 	return ok && (now == k || now.thum == k.thum)
+}
+
+// key returns the key of a kid, nil when there is none.
+func (s *keySet) key(kid string) *Key {
+	if s == nil {
+		return nil
+	}
+	return s.byKid[kid]
 }
 
 // parseKeys reads a JWKS (RFC 7517 §5). Keys that cannot sign access tokens are passed over; a kid that names two keys
@@ -48,7 +59,7 @@ func parseKeys(text []byte, at time.Time) (*keySet, error) {
 	if err := json.Unmarshal(text, &doc); err != nil || len(doc.Keys) > maxKeys {
 		return nil, errors.New("not a JSON Web Key Set")
 	}
-	set, twice := &keySet{byKid: map[string]*key{}, fetched: at}, map[string]bool{}
+	set, twice := &keySet{byKid: map[string]*Key{}, fetched: at}, map[string]bool{}
 	for _, raw := range doc.Keys {
 		k, err := parseKey(raw)
 		if err != nil {
@@ -70,7 +81,7 @@ func parseKeys(text []byte, at time.Time) (*keySet, error) {
 
 var errUnusable = errors.New("not a usable public signature key")
 
-func parseKey(raw json.RawMessage) (*key, error) {
+func parseKey(raw json.RawMessage) (*Key, error) {
 	var jwk jose.JSONWebKey
 	if err := jwk.UnmarshalJSON(raw); err != nil {
 		return nil, err
@@ -92,7 +103,7 @@ func parseKey(raw json.RawMessage) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &key{kid: jwk.KeyID, algs: algs, jwk: jwk, thum: string(sum)}, nil
+	return &Key{kid: jwk.KeyID, algs: algs, jwk: jwk, thum: string(sum)}, nil
 }
 
 // algorithmsOf says what a key of this type may sign with: the key decides, never the token (RFC 8725 §3.1).
