@@ -24,7 +24,7 @@ import (
 	"ellis.example/idp/internal/oauth"
 	"ellis.example/idp/internal/pages"
 	"ellis.example/idp/internal/seal"
-	"ellis.example/idp/internal/store/memstore"
+	"ellis.example/idp/internal/store/redisstore/redisdb"
 	"ellis.example/idp/internal/store/sqlstore"
 	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/ui"
@@ -35,7 +35,7 @@ import (
 type provider struct {
 	settings
 	store   *sqlstore.Store
-	memory  *memstore.Store
+	redisDB *redisdb.DB // nil: there is none
 	sealer  *seal.Sealer
 	ring    *keyring.Ring
 	mailer  *notify.Deliverer
@@ -46,6 +46,8 @@ type provider struct {
 	inner   http.Handler // the private listener's
 	points  *audit.Checkpointer
 	strange *throttle.Strangers
+
+	volatile volatileStore
 }
 
 // secrets are the long-lived ones that are made at the first start and kept sealed.
@@ -59,13 +61,12 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.store.Close())
+			err = errors.Join(err, p.close())
 		}
 	}()
 	if p.sealer, err = sealerFor(ctx, s.kek, p.store); err != nil {
 		return nil, err
 	}
-	p.memory = memstore.New(s.clock)
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	p.ring = keyring.New(keyring.Deps{Store: p.store, Commit: p.store, Seal: p.sealer, Clock: s.clock})
 	algs, err := algorithms(ctx, p.store)
@@ -80,6 +81,9 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 		return nil, wrongKey(err)
 	}
 	if err := p.checkpoints(ctx, sec.checkpoint); err != nil {
+		return nil, err
+	}
+	if err := p.openVolatile(ctx); err != nil {
 		return nil, err
 	}
 	return p, p.wire(sec)
@@ -169,17 +173,17 @@ func (p *provider) wire(sec secrets) error {
 		Store: p.store, Commit: p.store, Seal: p.sealer, Relay: p.relay, Clock: p.clock, Log: p.log, Observe: counter(p.metrics, "idp_mail_total", "Attempts to deliver mail, by outcome."),
 	}).Init()
 	clients, apis := client.NewCache(p.store, p.clock), api.NewCache(p.store, p.clock)
-	networks := throttle.NewNetworks(p.memory, p.limits, countBy(p.metrics, "idp_limited_total", "Requests refused because of their network's share, by kind; store_failed: requests that could not be counted and passed.", "kind"))
+	networks := throttle.NewNetworks(p.volatile, p.limits, countBy(p.metrics, "idp_limited_total", "Requests refused because of their network's share, by kind; store_failed: requests that could not be counted and passed.", "kind"))
 	p.strange = throttle.NewStrangers(p.store, p.clock, p.log, countBy(p.metrics, "idp_strangers_total", "Refusals of requests that name nobody known or were not looked at, by type of event.", "type"))
 	gather := flow.Gatherer{Sessions: p.store, Accounts: p.store, Consents: p.store, Factors: p.store, Subjects: client.Subjects{Clients: clients, Keys: p.ring}}
 	act := acts.New(p.store, p.clock)
 	shown = pages.New(pages.Deps{
-		Issuer: p.issuer, Edge: edge, Renderer: renderer, Clock: p.clock, Store: p.store, Commit: p.store, Flows: p.memory, Volatile: p.memory,
+		Issuer: p.issuer, Edge: edge, Renderer: renderer, Clock: p.clock, Store: p.store, Commit: p.store, Flows: p.volatile, Volatile: p.volatile,
 		Gather: gather, Clients: clients, APIs: apis, Passwords: factor.NewPasswords(p.pepper, p.hashing), Seal: p.sealer, RecoveryKey: sec.recovery,
 		Limiter: throttle.New(p.store, p.clock, sec.throttle), Networks: networks, Strangers: p.strange, Acts: act, Wake: p.mailer.Wake, Name: p.name,
 	})
 	protocol, err := oauth.New(oauth.Deps{
-		Issuer: p.issuer, Clients: clients, APIs: apis, Keys: p.ring, Grants: p.store, Spent: p.store, Commit: p.store, Flows: p.memory, Codes: p.memory,
+		Issuer: p.issuer, Clients: clients, APIs: apis, Keys: p.ring, Grants: p.store, Spent: p.store, Commit: p.store, Flows: p.volatile, Codes: p.volatile,
 		Gather: gather, Accounts: p.store, Sessions: p.store, Acts: act, Networks: networks, Strangers: p.strange, Edge: edge, Show: shown.Show, Clock: p.clock, RefreshSecret: sec.refresh,
 	})
 	if err != nil {
@@ -225,6 +229,9 @@ func (p *provider) degraded(ctx context.Context) (out []string) {
 	if p.store.Ping(ctx) != nil {
 		out = append(out, "database")
 	}
+	if problem := p.redisProblem(ctx); problem != "" {
+		out = append(out, problem)
+	}
 	return out
 }
 
@@ -239,6 +246,7 @@ func (p *provider) jobs() []background.Job {
 		{Name: "keys", Every: time.Minute, Do: p.ring.Maintain},
 		{Name: "strangers", Every: time.Minute, Do: p.strange.Flush},
 	}
+	out = append(out, p.redisJobs()...)
 	if p.points != nil {
 		out = append(out, background.Job{Name: "checkpoint", Every: 30 * time.Second, Do: p.points.Once})
 	}
@@ -246,4 +254,4 @@ func (p *provider) jobs() []background.Job {
 }
 
 // close ends the stores. Units that were taken become durable first.
-func (p *provider) close() error { return p.store.Close() }
+func (p *provider) close() error { return errors.Join(p.store.Close(), p.closeVolatile()) }

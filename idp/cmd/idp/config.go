@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ellis.example/idp/internal/config"
+	"ellis.example/idp/internal/store/redisstore/redisdb"
 )
 
 func newConfig() *cobra.Command {
@@ -30,8 +31,11 @@ func newConfig() *cobra.Command {
 					return
 				}
 				v := f.Value.String()
-				if f.Name == "smtp-url" {
+				switch f.Name {
+				case "smtp-url":
 					v = withoutPassword(v)
+				case "redis":
+					v = redisdb.Redacted(v)
 				}
 				values[f.Name] = v
 				lines = append(lines, fmt.Sprintf("%-18s %-24s %s", f.Name, config.EnvName(envPrefix, f.Name), v))

@@ -15,14 +15,14 @@ func (w *world) crowded() {
 	w.Helper()
 	full := url.Values{"state": {strings.Repeat("x", flow.MaxSize-1500)}}
 	for i := range 3 * (64 << 20) / flow.MaxSize {
-		w.must(w.p.memory.PutFlow(w.Context(), flow.Flow{ID: fmt.Sprint("flw_", i), ExpiresAt: w.clock.Now().Add(flow.Lifetime), Request: full}))
+		w.must(w.p.volatile.PutFlow(w.Context(), flow.Flow{ID: fmt.Sprint("flw_", i), ExpiresAt: w.clock.Now().Add(flow.Lifetime), Request: full}))
 	}
 }
 
 // stored returns the one stored flow of a browser.
 func (b *browser) stored(p *page) flow.Flow {
 	b.w.Helper()
-	f, err := b.w.p.memory.GetFlow(b.w.Context(), p.url.Query().Get("flow"))
+	f, err := b.w.p.volatile.GetFlow(b.w.Context(), p.url.Query().Get("flow"))
 	b.w.must(err)
 	return f
 }

@@ -15,6 +15,7 @@ import (
 	"ellis.example/idp/internal/config"
 	"ellis.example/idp/internal/factor"
 	"ellis.example/idp/internal/notify"
+	"ellis.example/idp/internal/store/redisstore/redisdb"
 	"ellis.example/idp/internal/throttle"
 )
 
@@ -37,6 +38,7 @@ type settings struct {
 	notice     time.Duration // before the drain
 	migrate    bool
 	limits     throttle.Limits
+	redis      redisdb.Config
 
 	hashing factor.Params
 	clock   clock.Clock
@@ -81,6 +83,7 @@ func serveFlags(f *pflag.FlagSet) {
 	f.Duration("drain", 10*time.Second, "how long requests that are under way may take at the end")
 	f.Duration("drain-delay", 500*time.Millisecond, "how long requests are taken on at the end, while /readyz says 503: longer than a load balancer needs to see it")
 	limitFlags(f)
+	redisdb.Flags(f, envPrefix, "where replicas share what may be lost (sign-ins under way, codes, rates); in this process, if it is empty")
 	f.Bool("auto-migrate", true, "bring an older or empty database up to date before serving")
 }
 
@@ -133,6 +136,9 @@ func readSettings(cmd *cobra.Command) (s settings, err error) {
 		return s, err
 	}
 	if s.limits, err = readLimits(cmd); err != nil {
+		return s, err
+	}
+	if s.redis, err = redisdb.Read(cmd.Flags(), envPrefix); err != nil {
 		return s, err
 	}
 	s.migrate, err = cmd.Flags().GetBool("auto-migrate")
