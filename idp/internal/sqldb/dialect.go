@@ -36,6 +36,8 @@ type dialect struct {
 	clean     func(args []any) []any // nil: arguments go as they are
 	begin     string
 	serialize string        // statement that takes one key for the rest of the transaction; "": there is one writer anyway
+	share     string        // statement that takes one key beside others who do
+	unhurried string        // statement that lets the statements of a transaction take their time; "": they do anyway
 	patience  time.Duration // for one transaction or read; 0: none
 	tables    string        // tells whether a table exists
 

@@ -51,9 +51,11 @@ func postgresDialect(dsn string) (*dialect, error) {
 		},
 		bind: numbered, clean: storable,
 		begin: "BEGIN", serialize: `SELECT pg_advisory_xact_lock(hashtextextended(?, 0))`,
-		patience: transactionPatience,
-		tables:   `SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass(?)`,
-		broken:   postgresBreach,
+		share:     `SELECT pg_advisory_xact_lock_shared(hashtextextended(?, 0))`,
+		unhurried: "SET LOCAL statement_timeout = 0",
+		patience:  transactionPatience,
+		tables:    `SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass(?)`,
+		broken:    postgresBreach,
 		open: func(conns int) (*sql.DB, error) {
 			db := stdlib.OpenDB(*cfg)
 			db.SetMaxOpenConns(conns)

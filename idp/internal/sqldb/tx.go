@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"time"
 
+	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/unit"
 )
 
@@ -15,6 +17,39 @@ type Tx struct {
 	ctx   context.Context
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+	clk   clock.Clock
+	late  []late
+}
+
+// late is what is done at the end of a transaction.
+type late struct {
+	key string
+	do  func(*Tx) error
+}
+
+// Now is the time by the clock of this process.
+func (t *Tx) Now() time.Time { return t.clk.Now() }
+
+// Later runs do once at the end of the transaction, whatever jobs share it and however often they ask with the same key. It
+// runs also where the job that asked was undone. It is for what others have to wait for, such as taking the next number of a
+// line: so late, nobody waits for more than the commit, and nothing is waited for while the number is held.
+func (t *Tx) Later(key string, do func(*Tx) error) {
+	for _, l := range t.late {
+		if l.key == key {
+			return
+		}
+	}
+	t.late = append(t.late, late{key, do})
+}
+
+// finish does what was asked for with Later.
+func (t *Tx) finish() error {
+	for _, l := range t.late {
+		if err := l.do(t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *Tx) stmt(query string) (*sql.Stmt, error) {
@@ -88,6 +123,15 @@ func (t *Tx) Serialize(keys ...string) error {
 		}
 	}
 	return nil
+}
+
+// SerializeShared is Serialize for transactions that may run beside each other, but not beside one that holds the key alone.
+func (t *Tx) SerializeShared(key string) error {
+	if t.d.share == "" {
+		return nil
+	}
+	_, err := t.Exec(t.d.share, key)
+	return err
 }
 
 func (t *Tx) close() {

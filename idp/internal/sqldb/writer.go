@@ -39,6 +39,7 @@ type job struct {
 	body  []byte     // the event, encoded
 	at    time.Time
 	alone bool // in a transaction of its own
+	long  bool // without the guard and with the patience of a command
 
 	state atomic.Int32
 	err   error
@@ -65,6 +66,7 @@ const (
 	defaultQueue = 2048
 	defaultBatch = 128
 	retries      = 5 // of a transaction that others were in the way of
+	longPatience = 30 * time.Minute
 )
 
 func newWriter(db *DB) *writer {
@@ -104,6 +106,17 @@ func (db *DB) Commit(ctx context.Context, apply func(*Tx) error, e unit.Event) e
 // Maintain runs apply in a transaction of its own, between those of requests. It writes no event.
 func (db *DB) Maintain(ctx context.Context, apply func(*Tx) error) error {
 	return db.w.submit(ctx, &job{apply: apply, alone: true, done: make(chan struct{})})
+}
+
+// Alone is Commit in a transaction of its own, without the guard, that may take as long as longPatience. Others wait for
+// it meanwhile where they need the same rows.
+func (db *DB) Alone(ctx context.Context, apply func(*Tx) error, e unit.Event) error {
+	j := &job{apply: apply, event: e, at: db.opt.Clock.Now(), alone: true, long: true, done: make(chan struct{})}
+	var err error
+	if j.body, err = db.opt.Chain.Encode(j.at, e); err != nil {
+		return fmt.Errorf("encode event: %w", err)
+	}
+	return db.w.submit(ctx, j)
 }
 
 func (w *writer) submit(ctx context.Context, j *job) error {
@@ -239,7 +252,7 @@ func (w *writer) connect() error {
 	defer done()
 	conn, err := w.db.single.Conn(ctx)
 	if err == nil {
-		w.t = &Tx{d: w.db.d, conn: conn, stmts: map[string]*sql.Stmt{}}
+		w.t = &Tx{d: w.db.d, conn: conn, stmts: map[string]*sql.Stmt{}, clk: w.db.opt.Clock}
 	}
 	return err
 }
@@ -262,16 +275,26 @@ func (w *writer) try(batch []*job) (err error) {
 			return err
 		}
 	}
+	long := batch[0].long
 	ctx, done := w.db.d.within(context.Background())
+	if long {
+		ctx, done = context.WithTimeout(context.Background(), longPatience)
+	}
 	defer done()
-	w.t.ctx = ctx
+	w.t.ctx, w.t.late = ctx, nil
 	id, head := w.id, w.head
 	if err := w.t.control(w.db.d.begin); err != nil {
 		w.drop()
 		return err
 	}
-	if err = w.applyAll(batch); err == nil {
+	if err = w.prepare(long); err == nil {
+		err = w.applyAll(batch)
+	}
+	if err == nil {
 		err = w.save(head)
+	}
+	if err == nil {
+		err = w.t.finish()
 	}
 	if lonely := len(batch) == 1 && batch[0].err != nil; err != nil || lonely {
 		w.id, w.head = id, head
@@ -284,6 +307,24 @@ func (w *writer) try(batch []*job) (err error) {
 		w.drop()
 	}
 	return err
+}
+
+func (w *writer) patience(long bool) (context.Context, context.CancelFunc) {
+	if long {
+		return context.WithTimeout(context.Background(), longPatience)
+	}
+	return w.db.d.within(context.Background())
+}
+
+// prepare readies a transaction for its jobs.
+func (w *writer) prepare(long bool) error {
+	switch {
+	case long && w.db.d.unhurried != "":
+		return w.t.control(w.db.d.unhurried)
+	case !long && w.db.opt.Guard != nil:
+		return w.db.opt.Guard(w.t)
+	}
+	return nil
 }
 
 func (w *writer) applyAll(batch []*job) (err error) {
