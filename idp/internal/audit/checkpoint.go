@@ -23,9 +23,15 @@ type Checkpoint struct {
 	Origin string // issuer
 	At     time.Time
 	Heads  []chain.Head
+	// Epoch is set in the checkpoint of a restore that was accepted, and in no other: what earlier ones know beyond these
+	// heads was lost by it.
+	Epoch int64
 }
 
-const checkpointTitle = "ellis audit checkpoint v1"
+const (
+	checkpointTitle = "ellis audit checkpoint v1"
+	restoredLine    = "restored" // followed by the epoch
+)
 
 // CheckpointKey signs and verifies checkpoints.
 type CheckpointKey struct {
@@ -60,6 +66,9 @@ func NewCheckpointKey(name string, seed []byte) (*CheckpointKey, error) {
 func (k *CheckpointKey) Sign(c Checkpoint) ([]byte, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s\n%s\n", checkpointTitle, c.Origin, c.At.UTC().Format(time.RFC3339Nano))
+	if c.Epoch > 0 {
+		fmt.Fprintf(&b, "%s %d\n", restoredLine, c.Epoch)
+	}
 	for _, h := range c.Heads {
 		fmt.Fprintf(&b, "%s %d %s\n", h.Writer, h.Seq, base64.StdEncoding.EncodeToString(h.Hash[:]))
 	}
@@ -86,23 +95,50 @@ func parseCheckpoint(text string) (c Checkpoint, err error) {
 	if c.At, err = time.Parse(time.RFC3339Nano, lines[2]); err != nil {
 		return c, errCheckpoint
 	}
-	for _, l := range lines[3:] {
-		f := strings.Split(l, " ")
-		if len(f) != 3 {
+	rest := lines[3:]
+	if len(rest) > 0 && strings.HasPrefix(rest[0], restoredLine+" ") {
+		if c.Epoch, err = strconv.ParseInt(strings.TrimPrefix(rest[0], restoredLine+" "), 10, 64); err != nil || c.Epoch < 1 {
 			return c, errCheckpoint
 		}
-		h := chain.Head{Writer: f[0]}
-		raw, err := base64.StdEncoding.Strict().DecodeString(f[2])
-		if err != nil || len(raw) != len(h.Hash) {
-			return c, errCheckpoint
-		}
-		copy(h.Hash[:], raw)
-		if h.Seq, err = strconv.ParseInt(f[1], 10, 64); err != nil || h.Seq < 1 {
-			return c, errCheckpoint
+		rest = rest[1:]
+	}
+	for _, l := range rest {
+		h, err := parseHead(l)
+		if err != nil {
+			return c, err
 		}
 		c.Heads = append(c.Heads, h)
 	}
 	return c, nil
+}
+
+func parseHead(line string) (h chain.Head, err error) {
+	f := strings.Split(line, " ")
+	if len(f) != 3 {
+		return h, errCheckpoint
+	}
+	h.Writer = f[0]
+	raw, err := base64.StdEncoding.Strict().DecodeString(f[2])
+	if err != nil || len(raw) != len(h.Hash) {
+		return h, errCheckpoint
+	}
+	copy(h.Hash[:], raw)
+	if h.Seq, err = strconv.ParseInt(f[1], 10, 64); err != nil || h.Seq < 1 {
+		return h, errCheckpoint
+	}
+	return h, nil
+}
+
+// Lost counts the records that a checkpoint knows and the heads of a log do not.
+func (c Checkpoint) Lost(heads []chain.Head) (n int64) {
+	have := map[string]int64{}
+	for _, h := range heads {
+		have[h.Writer] = h.Seq
+	}
+	for _, h := range c.Heads {
+		n += max(0, h.Seq-have[h.Writer])
+	}
+	return n
 }
 
 // Behind says where the log lacks what the checkpoint signed, or "": then the database is older, as a restored copy is, or

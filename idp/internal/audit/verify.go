@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"ellis.example/idp/internal/chain"
 )
@@ -21,7 +22,15 @@ type Report struct {
 	Writers     int             `json:"writers"`
 	Events      int64           `json:"events"`
 	Checkpoints int             `json:"checkpoints"`
+	Restores    []Restore       `json:"restores,omitempty"`
 	Broken      []*chain.Broken `json:"broken,omitempty"`
+}
+
+// Restore is a restored database that was accepted.
+type Restore struct {
+	Epoch int64     `json:"epoch"`
+	At    time.Time `json:"at"`
+	Lost  int64     `json:"lost_at_least"` // records that an earlier checkpoint knew
 }
 
 // Whole reports whether nothing is wrong.
@@ -34,16 +43,8 @@ func Verify(ctx context.Context, log Log, checkpoints []Checkpoint) (Report, err
 	if err != nil {
 		return Report{}, err
 	}
-	promised := map[string]map[int64]chain.Hash{}
-	for _, c := range checkpoints {
-		for _, h := range c.Heads {
-			if promised[h.Writer] == nil {
-				promised[h.Writer] = map[int64]chain.Hash{}
-			}
-			promised[h.Writer][h.Seq] = h.Hash
-		}
-	}
-	r := Report{Writers: len(heads), Checkpoints: len(checkpoints)}
+	promised, restores, broken := promises(checkpoints)
+	r := Report{Writers: len(heads), Checkpoints: len(checkpoints), Restores: restores, Broken: broken}
 	for _, head := range heads {
 		n, err := verifyOne(ctx, log, head, promised[head.Writer])
 		r.Events += n
@@ -59,6 +60,51 @@ func Verify(ctx context.Context, log Log, checkpoints []Checkpoint) (Report, err
 		r.Broken = append(r.Broken, &chain.Broken{Writer: writer, Seq: 1, Why: "a checkpoint knows this writer, the record does not"})
 	}
 	return r, nil
+}
+
+// promises are what the checkpoints say must be there, by writer and number. An accepted restore takes back what earlier ones
+// know beyond it; what it covers itself has to be as it was before.
+// Two that contradict each other are a broken chain, whatever the record says.
+func promises(checkpoints []Checkpoint) (out map[string]map[int64]chain.Hash, restores []Restore, broken []*chain.Broken) {
+	out = map[string]map[int64]chain.Hash{}
+	for i, c := range checkpoints {
+		if c.Epoch > 0 {
+			r := Restore{Epoch: c.Epoch, At: c.At}
+			if i > 0 {
+				r.Lost = checkpoints[i-1].Lost(c.Heads)
+			}
+			restores = append(restores, r)
+			takeBack(out, c)
+		}
+		for _, h := range c.Heads {
+			if out[h.Writer] == nil {
+				out[h.Writer] = map[int64]chain.Hash{}
+			}
+			if was, there := out[h.Writer][h.Seq]; there && was != h.Hash {
+				broken = append(broken, &chain.Broken{Writer: h.Writer, Seq: h.Seq, Why: "two checkpoints contradict each other"})
+				continue
+			}
+			out[h.Writer][h.Seq] = h.Hash
+		}
+	}
+	return out, restores, broken
+}
+
+func takeBack(promised map[string]map[int64]chain.Hash, c Checkpoint) {
+	to := map[string]int64{}
+	for _, h := range c.Heads {
+		to[h.Writer] = h.Seq
+	}
+	for writer, list := range promised {
+		for seq := range list {
+			if seq > to[writer] {
+				delete(list, seq)
+			}
+		}
+		if len(list) == 0 {
+			delete(promised, writer)
+		}
+	}
 }
 
 func verifyOne(ctx context.Context, log Log, head chain.Head, promised map[int64]chain.Hash) (n int64, err error) {

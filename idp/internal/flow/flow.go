@@ -41,6 +41,8 @@ type Flow struct {
 	// Known is set once somebody has proven who they are: in this flow, or by a session that was there. Strangers have no
 	// share in what is kept for such flows.
 	Known bool `json:",omitempty"`
+	// Epoch is the one in which the flow was written. Package epoch sets and checks it.
+	Epoch int64 `json:",omitempty"`
 }
 
 // MaxSize is how much a store keeps of one flow, in bytes of JSON.

@@ -13,6 +13,7 @@ type Code struct {
 	Challenge   string    // code_challenge, S256 (RFC 7636 §4.2)
 	Resource    string    // the resource parameter of the request (RFC 8707 §2.1)
 	ExpiresAt   time.Time // RFC 6749 §4.1.2
+	Epoch       int64     `json:",omitempty"` // in which it was issued; package epoch sets and checks it
 }
 
 // CodeStore keeps codes until they expire.
