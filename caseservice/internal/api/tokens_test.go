@@ -19,6 +19,7 @@ import (
 	"ellis.example/caseservice/internal/api"
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/fault"
+	"ellis.example/caseservice/internal/issuer"
 	"ellis.example/caseservice/internal/paper"
 )
 
@@ -332,6 +333,7 @@ func TestIssuerDown_IsA503ThatSaysWhenToComeBack(t *testing.T) {
 	s := newService(t)
 	c := s.seed(1, "p1")
 	s.issuer.Down(true)
+	s.issuer.Clock.Advance(issuer.KeysStale)
 	a := s.get("/v1/cases/"+c.Case.ID, s.person("p1", read))
 	if a.code() != "issuer_unreachable" || a.header.Get("Retry-After") == "" || a.challenge() != "" || strings.Contains(string(a.body), c.Case.ID) {
 		t.Errorf("%d %s", a.status, a.body)
