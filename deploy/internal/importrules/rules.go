@@ -44,7 +44,7 @@ var Identity = Module{
 		{Name: "trace", May: domains[:2], Packages: []string{"internal/audit/trace"}},
 		{Name: "registry", May: domains[:3], Packages: []string{"internal/account", "internal/api", "internal/client", "internal/keyring", "internal/notify"}},
 		{Name: "credentials", May: domains[:4], Packages: []string{"internal/factor", "internal/session", "internal/throttle"}},
-		{Name: "grant", May: domains[:5], Packages: []string{"internal/grant"}},
+		{Name: "grant", May: domains[:5], Packages: []string{"internal/feed", "internal/grant"}},
 		{Name: "flow", May: domains[:6], Packages: []string{"internal/flow"}},
 		{Name: "acts", May: domains[:7], Packages: []string{"internal/acts", "internal/epoch"}},
 

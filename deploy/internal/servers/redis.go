@@ -1,0 +1,94 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Redis is a Redis server of our own. It keeps nothing on disk: a restart loses everything.
+type Redis struct {
+	Port int
+
+	dir      string
+	settings []string
+	cmd      *exec.Cmd
+	gone     chan struct{}
+}
+
+// StartRedis starts a server. settings are arguments: "--maxmemory", "2mb".
+func StartRedis(ctx context.Context, settings ...string) (*Redis, error) {
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		return nil, fmt.Errorf("redis is not installed (Debian: apt install redis-server): %w", err)
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "ellis-redis-")
+	if err != nil {
+		return nil, err
+	}
+	r := &Redis{Port: port, dir: dir, settings: settings}
+	if err := r.Start(ctx); err != nil {
+		return nil, errors.Join(err, r.Stop())
+	}
+	return r, nil
+}
+
+// Start starts the server, again after Kill, on the same port, and waits until it answers.
+func (r *Redis) Start(ctx context.Context) error {
+	args := append([]string{"--port", strconv.Itoa(r.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", r.dir, "--maxmemory-policy", "noeviction"}, r.settings...)
+	cmd := exec.Command("redis-server", args...) //nolint:gosec,noctx // it outlives the start
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	r.cmd, r.gone = cmd, make(chan struct{})
+	gone := r.gone
+	go func() { _ = cmd.Wait(); close(gone) }()
+	for end := time.Now().Add(patience); ; time.Sleep(poll) { //nolint:forbidigo // a real server takes real time
+		if out, err := r.Do(ctx, "PING"); err == nil && out == "PONG" {
+			return nil
+		}
+		if time.Now().After(end) || ctx.Err() != nil { //nolint:forbidigo // as above
+			return errors.Join(errors.New("redis does not answer"), ctx.Err())
+		}
+	}
+}
+
+// Do runs a command and returns what it printed.
+func (r *Redis) Do(ctx context.Context, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, "redis-cli", append([]string{"-p", strconv.Itoa(r.Port)}, args...)...).CombinedOutput() //nolint:gosec // arguments of ours
+	if err != nil {
+		return "", fmt.Errorf("redis-cli: %w: %s", err, out)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// URL names the server.
+func (r *Redis) URL() string { return fmt.Sprintf("redis://127.0.0.1:%d/0", r.Port) }
+
+// Pid is the process of the server.
+func (r *Redis) Pid() int { return r.cmd.Process.Pid }
+
+// Kill ends the server as a crash would.
+func (r *Redis) Kill() error {
+	if r.cmd == nil {
+		return nil
+	}
+	_ = r.cmd.Process.Kill() // it may be gone
+	select {
+	case <-r.gone:
+		return nil
+	case <-time.After(patience):
+		return errors.New("redis did not end")
+	}
+}
+
+// Stop ends the server and removes its folder.
+func (r *Redis) Stop() error { return errors.Join(r.Kill(), os.RemoveAll(r.dir)) }
