@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -20,6 +21,7 @@ import (
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/flow"
 	"ellis.example/idp/internal/keyring"
+	"ellis.example/idp/internal/lease"
 	"ellis.example/idp/internal/notify"
 	"ellis.example/idp/internal/oauth"
 	"ellis.example/idp/internal/pages"
@@ -38,6 +40,9 @@ type provider struct {
 	redisDB *redisdb.DB // nil: there is none
 	sealer  *seal.Sealer
 	ring    *keyring.Ring
+	keeper  *keyring.Ring // changes keys while this replica leads
+	leader  *lease.Candidate
+	held    *sqlstore.Store // the store, for what only the leader may write
 	mailer  *notify.Deliverer
 	metrics *prometheus.Registry
 	state   web.State
@@ -68,7 +73,13 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 		return nil, err
 	}
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
-	p.ring = keyring.New(keyring.Deps{Store: p.store, Commit: p.store, Seal: p.sealer, Clock: s.clock})
+	p.leader = lease.New(lease.Config{Name: "jobs", Store: p.store, Commit: p.store, Clock: s.clock, Log: s.log})
+	p.held = p.store.Under(p.leader.Condition)
+	p.metrics.MustRegister(leads(p.leader))
+	keys := keyring.Deps{Store: p.store, Commit: p.store, Seal: p.sealer, Clock: s.clock}
+	p.ring = keyring.New(keys)
+	keys.Commit = p.held
+	p.keeper = keyring.New(keys)
 	algs, err := algorithms(ctx, p.store)
 	if err != nil {
 		return nil, err
@@ -170,7 +181,7 @@ func (p *provider) wire(sec secrets) error {
 		ErrorPage: func(w http.ResponseWriter, r *http.Request, f *fault.Error) { shown.ShowFault(w, r, f) },
 	})
 	p.mailer = (&notify.Deliverer{
-		Store: p.store, Commit: p.store, Seal: p.sealer, Relay: p.relay, Clock: p.clock, Log: p.log, Observe: counter(p.metrics, "idp_mail_total", "Attempts to deliver mail, by outcome."),
+		Store: p.store, Commit: p.held, Fence: p.leader.Fence, Seal: p.sealer, Relay: p.relay, Clock: p.clock, Log: p.log, Observe: counter(p.metrics, "idp_mail_total", "Attempts to deliver mail, by outcome."),
 	}).Init()
 	clients, apis := client.NewCache(p.store, p.clock), api.NewCache(p.store, p.clock)
 	networks := throttle.NewNetworks(p.volatile, p.limits, countBy(p.metrics, "idp_limited_total", "Requests refused because of their network's share, by kind; store_failed: requests that could not be counted and passed.", "kind"))
@@ -222,6 +233,17 @@ func commitObserver(reg prometheus.Registerer) func(units int, took time.Duratio
 	}
 }
 
+// leads tells who does the work of all replicas.
+func leads(l *lease.Candidate) prometheus.Collector {
+	opts := prometheus.GaugeOpts{Name: "idp_leader", Help: "1 while this replica sends mail, sweeps, indexes the audit and keeps the keys for all of them."}
+	return prometheus.NewGaugeFunc(opts, func() float64 {
+		if l.Works() {
+			return 1
+		}
+		return 0
+	})
+}
+
 // degraded names what does not work at the moment.
 func (p *provider) degraded(ctx context.Context) (out []string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
@@ -235,18 +257,29 @@ func (p *provider) degraded(ctx context.Context) (out []string) {
 	return out
 }
 
-// jobs are what runs beside the requests.
+// lead does what only one replica does at a time, until ctx ends.
+func (p *provider) lead(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { p.mailer.Run(ctx) })
+	background.Run(ctx, p.log, p.jobs()...)
+	wg.Wait()
+}
+
+// jobs are what the leader does beside the requests.
 func (p *provider) jobs() []background.Job {
-	out := []background.Job{
-		{Name: "audit-index", Every: 2 * time.Second, Do: p.store.IndexAudit},
+	return []background.Job{
+		{Name: "audit-index", Every: 2 * time.Second, Do: p.held.IndexAudit},
 		{Name: "sweep", Every: time.Minute, Do: func(ctx context.Context) error {
-			_, err := p.store.SweepOn(ctx, p.clock.Now())
+			_, err := p.held.SweepOn(ctx, p.clock.Now())
 			return err
 		}},
-		{Name: "keys", Every: time.Minute, Do: p.ring.Maintain},
-		{Name: "strangers", Every: time.Minute, Do: p.strange.Flush},
+		{Name: "keys", Every: time.Minute, Do: p.keeper.Maintain},
 	}
-	out = append(out, p.redisJobs()...)
+}
+
+// ownJobs are what every replica does: it counted the strangers itself, and its checkpoints are a witness of their own.
+func (p *provider) ownJobs() []background.Job {
+	out := append(p.redisJobs(), background.Job{Name: "strangers", Every: time.Minute, Do: p.strange.Flush})
 	if p.points != nil {
 		out = append(out, background.Job{Name: "checkpoint", Every: 30 * time.Second, Do: p.points.Once})
 	}

@@ -194,6 +194,9 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 	if w.p, err = assemble(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := w.p.leader.Try(t.Context()); err != nil { // to the tests' own turns of jobs and mail
+		t.Fatal(err)
+	}
 	srv := httptest.NewUnstartedServer(w.p.public)
 	_ = srv.Listener.Close()
 	srv.Listener, srv.Config.MaxHeaderBytes = l, 32<<10

@@ -46,8 +46,8 @@ func serve(ctx context.Context, s settings) (err error) {
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	wg.Go(func() { p.mailer.Run(work) })
-	wg.Go(func() { background.Run(work, s.log, p.jobs()...) })
+	wg.Go(func() { p.leader.Run(work, p.lead) })
+	wg.Go(func() { background.Run(work, s.log, p.ownJobs()...) })
 	err = web.Servers{Log: s.log, Public: p.public, Private: p.inner, State: &p.state, Notice: s.notice, Drain: s.drain}.Run(ctx, public, private)
 	stop()
 	wg.Wait()

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"ellis.example/idp/internal/unit"
 )
 
 // Job is one thing that is done again and again.
@@ -26,7 +28,11 @@ func Run(ctx context.Context, log *slog.Logger, jobs ...Job) {
 
 func (j Job) run(ctx context.Context, log *slog.Logger) {
 	for ctx.Err() == nil {
-		if err := j.Do(ctx); err != nil && ctx.Err() == nil {
+		switch err := j.Do(ctx); {
+		case err == nil || ctx.Err() != nil:
+		case unit.IsConflict(err):
+			log.Info("background job left to another process", "job", j.Name, "cause", err.Error())
+		default:
 			log.Error("background job failed", "job", j.Name, "cause", err.Error())
 		}
 		select {

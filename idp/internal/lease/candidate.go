@@ -37,6 +37,7 @@ type Candidate struct {
 	Config
 	id    string
 	fence atomic.Int64 // of the last term; 0: there was none
+	works atomic.Bool
 
 	seen  Row
 	since time.Time // when the row was first seen as it is
@@ -52,6 +53,9 @@ func New(c Config) *Candidate {
 
 // Fence is the fencing number of the present term or of the last one; 0 when there was none.
 func (c *Candidate) Fence() int64 { return c.fence.Load() }
+
+// Works reports whether the work of the holder is done here now.
+func (c *Candidate) Works() bool { return c.works.Load() }
 
 // Condition is what every write of a holder is bound to. It does not hold before the first term.
 func (c *Candidate) Condition() unit.Write { return Held{Name: c.Name, Fence: c.Fence()} }
@@ -111,6 +115,8 @@ func (c *Candidate) Try(ctx context.Context) (bool, error) {
 func (c *Candidate) term(ctx context.Context, work func(ctx context.Context)) {
 	on, end := context.WithCancel(ctx)
 	done := make(chan struct{})
+	c.works.Store(true)
+	defer c.works.Store(false)
 	go func() {
 		defer close(done)
 		work(on)

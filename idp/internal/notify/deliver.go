@@ -20,9 +20,9 @@ import (
 
 const (
 	batch      = 32
-	lease      = 2 * time.Minute // longer than one attempt can take
+	claim      = 2 * time.Minute // longer than one attempt can take
 	attempt    = 30 * time.Second
-	idle       = 2 * time.Second // how soon mail of another process is seen
+	idle       = 500 * time.Millisecond // how soon mail of another process is seen
 	firstRetry = 5 * time.Second
 	longest    = 15 * time.Minute
 )
@@ -92,16 +92,19 @@ func (r *Relay) send(ctx context.Context, id string, m Message, now time.Time) e
 	return c.DialAndSendWithContext(ctx, msg)
 }
 
-// Deliverer sends what is in the outbox.
+// Deliverer sends what is in the outbox. Where several processes share one, the same mail may be tried by only one of them
+// at a time, whatever their clocks say: by whoever is in his term.
 type Deliverer struct {
 	Store  Reader
-	Commit unit.Committer
+	Commit unit.Committer // refuses what is not of the present term
 	Seal   *seal.Sealer
 	Relay  *Relay
 	Clock  clock.Clock
 	Log    *slog.Logger
 	// Observe is told the outcome of every attempt: "sent", "deferred", "dropped".
 	Observe func(outcome string)
+	// Fence is the number of this process's term; terms never share one, and later ones have greater ones.
+	Fence func() int64
 
 	wake chan struct{}
 }
@@ -111,6 +114,9 @@ func (d *Deliverer) Init() *Deliverer {
 	d.wake = make(chan struct{}, 1)
 	if d.Observe == nil {
 		d.Observe = func(string) {}
+	}
+	if d.Fence == nil {
+		d.Fence = func() int64 { return 0 }
 	}
 	return d
 }
@@ -143,7 +149,7 @@ func (d *Deliverer) Run(ctx context.Context) {
 
 // Once tries what is due now and returns how many it tried.
 func (d *Deliverer) Once(ctx context.Context) (int, error) {
-	items, err := d.Store.DueMail(ctx, d.Clock.Now(), batch)
+	items, err := d.Store.DueMail(ctx, d.Clock.Now(), d.Fence(), batch)
 	if err != nil {
 		return 0, err
 	}
@@ -158,7 +164,7 @@ func (d *Deliverer) Once(ctx context.Context) (int, error) {
 // one claims and tries a mail. That another process has it is no error.
 func (d *Deliverer) one(ctx context.Context, item Item) error {
 	now := d.Clock.Now()
-	err := d.Commit.Commit(ctx, unit.Unit{Writes: []unit.Write{Claim{ID: item.ID, At: now, Until: now.Add(lease)}}})
+	err := d.Commit.Commit(ctx, unit.Unit{Writes: []unit.Write{Claim{ID: item.ID, At: now, Until: now.Add(claim), Fence: d.Fence()}}})
 	if unit.IsConflict(err) {
 		return nil
 	}

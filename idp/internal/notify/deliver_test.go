@@ -64,7 +64,7 @@ func (o *outbox) Commit(_ context.Context, u unit.Unit) error {
 	return nil
 }
 
-func (o *outbox) DueMail(_ context.Context, now time.Time, limit int) (out []notify.Item, _ error) {
+func (o *outbox) DueMail(_ context.Context, now time.Time, _ int64, limit int) (out []notify.Item, _ error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, r := range o.items {

@@ -44,10 +44,12 @@ type Item struct {
 	ExpiresAt time.Time
 }
 
-// Claim takes a mail that is due for one attempt. Condition: it is due at At and not sent; nobody else tries before Until.
+// Claim takes a mail that is due for one attempt. Condition: it is not sent, and it is due at At or was being sent under an
+// earlier term. Nobody else of this term tries before Until.
 type Claim struct {
 	ID        string
 	At, Until time.Time
+	Fence     int64 // the sender's term; 0 where there are none
 }
 
 // Sent notes that a mail went out and forgets its text. Condition: it was not sent.
@@ -82,8 +84,9 @@ func (Drop) UnitWrite() {}
 
 // Reader is what delivery asks of a store.
 type Reader interface {
-	// DueMail lists mails that are due at now, oldest first, at most limit.
-	DueMail(ctx context.Context, now time.Time, limit int) ([]Item, error)
+	// DueMail lists mails that are due at now, and those that were being sent under a term before fence: whoever sent them is
+	// gone. Oldest first, at most limit.
+	DueMail(ctx context.Context, now time.Time, fence int64, limit int) ([]Item, error)
 }
 
 // MailOwner is what a mail is bound to where it is sealed.

@@ -34,7 +34,8 @@ func applyQueue(t *sqldb.Tx, w notify.Queue) error {
 }
 
 func applyClaim(t *sqldb.Tx, w notify.Claim) error {
-	return t.MustOne(w, "taken", `UPDATE outbox SET due_at = ?, attempts = attempts + 1 WHERE id = ? AND sent_at = 0 AND due_at <= ?`, micros(w.Until), w.ID, micros(w.At))
+	return t.MustOne(w, "taken", `UPDATE outbox SET due_at = ?1, attempts = attempts + 1, fence = ?4 WHERE id = ?2 AND sent_at = 0 AND (due_at <= ?3 OR (fence > 0 AND fence < ?4))`,
+		micros(w.Until), w.ID, micros(w.At), w.Fence)
 }
 
 func applySent(t *sqldb.Tx, w notify.Sent) error {
@@ -42,7 +43,7 @@ func applySent(t *sqldb.Tx, w notify.Sent) error {
 }
 
 func applyDefer(t *sqldb.Tx, w notify.Defer) error {
-	_, err := t.Exec(`UPDATE outbox SET due_at = ? WHERE id = ? AND sent_at = 0`, micros(w.Due), w.ID)
+	_, err := t.Exec(`UPDATE outbox SET due_at = ?, fence = 0 WHERE id = ? AND sent_at = 0`, micros(w.Due), w.ID)
 	return err
 }
 
@@ -52,7 +53,7 @@ func applyDrop(t *sqldb.Tx, w notify.Drop) error {
 }
 
 // DueMail implements notify.Reader.
-func (s *Store) DueMail(ctx context.Context, now time.Time, limit int) (out []notify.Item, err error) {
+func (s *Store) DueMail(ctx context.Context, now time.Time, fence int64, limit int) (out []notify.Item, err error) {
 	err = s.db.Rows(ctx, func(scan func(...any) error) error {
 		var i notify.Item
 		var expires int64
@@ -60,6 +61,7 @@ func (s *Store) DueMail(ctx context.Context, now time.Time, limit int) (out []no
 		i.ExpiresAt = timeOf(expires)
 		out = append(out, i)
 		return err
-	}, `SELECT id, account, template, sealed, attempts, expires_at FROM outbox WHERE sent_at = 0 AND due_at <= ? ORDER BY due_at, id LIMIT ?`, micros(now), limit)
+	}, `SELECT id, account, template, sealed, attempts, expires_at FROM outbox
+		WHERE sent_at = 0 AND (due_at <= ?1 OR (fence > 0 AND fence < ?2)) ORDER BY due_at, id LIMIT ?3`, micros(now), fence, limit)
 	return out, err
 }

@@ -20,6 +20,7 @@ type OutboxStore interface {
 func Outbox[S OutboxStore](t *testing.T, open func(*testing.T) S) {
 	t.Run("what is due comes oldest first, as it was queued", func(t *testing.T) { t.Parallel(); dueMail(t, open(t)) })
 	t.Run("one of many claims wins", func(t *testing.T) { t.Parallel(); oneClaim(t, open(t)) })
+	t.Run("what a former sender had under way is due to the next", func(t *testing.T) { t.Parallel(); inheritedMail(t, open(t)) })
 	t.Run("a limit counts what waits", func(t *testing.T) { t.Parallel(); boundedMail(t, open(t)) })
 	t.Run("what went out goes out no more", func(t *testing.T) { t.Parallel(); sentMail(t, open(t)) })
 }
@@ -33,7 +34,7 @@ func queued(id string, after time.Duration) notify.Queue {
 
 func due(t *testing.T, s OutboxStore, at time.Time, limit int) (ids []string) {
 	t.Helper()
-	list, err := s.DueMail(t.Context(), at, limit)
+	list, err := s.DueMail(t.Context(), at, 0, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,7 @@ func dueMail(t *testing.T, s OutboxStore) {
 	if got := due(t, s, outboxTime.Add(time.Hour), 1); !reflect.DeepEqual(got, []string{"early"}) {
 		t.Fatalf("got %v", got)
 	}
-	list, err := s.DueMail(t.Context(), outboxTime, 1)
+	list, err := s.DueMail(t.Context(), outboxTime, 0, 1)
 	q := queued("early", 0)
 	want := notify.Item{ID: q.ID, Account: q.Account, Template: q.Template, Sealed: q.Sealed, ExpiresAt: q.ExpiresAt}
 	if err != nil || len(list) != 1 || !reflect.DeepEqual(list[0], want) {
@@ -79,11 +80,43 @@ func oneClaim(t *testing.T, s OutboxStore) {
 		isDue(t, s, at.Add(time.Minute-1000))
 		isDue(t, s, at.Add(time.Minute), "a") // whoever claimed it is gone
 	}
-	list, err := s.DueMail(t.Context(), outboxTime.Add(100*time.Hour), 1)
+	list, err := s.DueMail(t.Context(), outboxTime.Add(100*time.Hour), 0, 1)
 	if err != nil || list[0].Attempts != 5 {
 		t.Fatalf("got %+v, %v", list, err)
 	}
 	conflicts(t, s, notify.Claim{ID: "missing", At: outboxTime, Until: outboxTime})
+}
+
+func inheritedMail(t *testing.T, s OutboxStore) {
+	commit(t, s, queued("tried", 0), queued("deferred", 0), queued("sent", 0))
+	until := outboxTime.Add(time.Hour)
+	for _, id := range []string{"tried", "deferred", "sent"} {
+		commit(t, s, notify.Claim{ID: id, At: outboxTime, Until: until, Fence: 3})
+	}
+	commit(t, s, notify.Defer{ID: "deferred", Due: until}, notify.Sent{ID: "sent", At: outboxTime})
+	isDueTo := func(fence int64, want ...string) {
+		t.Helper()
+		list, err := s.DueMail(t.Context(), outboxTime, fence, 100)
+		var got []string
+		for _, i := range list {
+			got = append(got, i.ID)
+		}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("to term %d are due %v, want %v (%v)", fence, got, want, err)
+		}
+	}
+	isDueTo(0)
+	isDueTo(2)
+	isDueTo(3)
+	conflicts(t, s, notify.Claim{ID: "tried", At: outboxTime, Until: until, Fence: 3})
+	conflicts(t, s, notify.Claim{ID: "deferred", At: outboxTime, Until: until, Fence: 4})
+	isDueTo(4, "tried")
+	claim := notify.Claim{ID: "tried", At: outboxTime, Until: until, Fence: 4}
+	wins := Race(t, func(int) error { return s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{claim}}) })
+	if wins != 1 {
+		t.Fatalf("%d claims", wins)
+	}
+	isDueTo(4)
 }
 
 func boundedMail(t *testing.T, s OutboxStore) {
