@@ -101,6 +101,7 @@ type Issue struct{ Token AccessToken }
 // so until it would have expired anyway. No condition.
 type RevokeToken struct {
 	JTI   string
+	API   string // id of the API that it is for; empty: the issuer itself
 	At    time.Time
 	Until time.Time
 }

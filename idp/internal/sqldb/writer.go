@@ -293,10 +293,11 @@ func (w *writer) try(batch []*job) (err error) {
 	if err == nil {
 		err = w.save(head)
 	}
-	if err == nil {
+	lonely := len(batch) == 1 && batch[0].err != nil
+	if err == nil && !lonely {
 		err = w.t.finish()
 	}
-	if lonely := len(batch) == 1 && batch[0].err != nil; err != nil || lonely {
+	if err != nil || lonely {
 		w.id, w.head = id, head
 		if undo := w.t.control("ROLLBACK"); undo != nil {
 			w.drop()

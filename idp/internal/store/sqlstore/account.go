@@ -38,7 +38,11 @@ func applyAccountUpdate(t *sqldb.Tx, w account.Update) error {
 }
 
 func applyAccountStatus(t *sqldb.Tx, w account.SetStatus) error {
-	return t.MustOne(w, "no change of status", `UPDATE accounts SET status = ?, updated_at = ?, version = version + 1 WHERE id = ? AND status <> ?`, string(w.Status), micros(w.At), w.Account, string(w.Status))
+	err := t.MustOne(w, "no change of status", `UPDATE accounts SET status = ?, updated_at = ?, version = version + 1 WHERE id = ? AND status <> ?`, string(w.Status), micros(w.At), w.Account, string(w.Status))
+	if err != nil || w.Status == account.Active {
+		return err
+	}
+	return tellAccount(t, w.Account, w.At)
 }
 
 func applyIssueLink(t *sqldb.Tx, w account.IssueLink) error {

@@ -27,9 +27,18 @@ func applyClientCreate(t *sqldb.Tx, w client.Create) error {
 
 func applyClientUpdate(t *sqldb.Tx, w client.Update) error {
 	c := w.Client
+	apis, err := machineAPIs(t, c.ID)
+	if err != nil {
+		return err
+	}
 	if err := t.MustOne(w, "version moved on", `UPDATE clients SET metadata = ?, updated_at = ?, version = version + 1 WHERE id = ? AND version = ?`,
 		text(c), micros(c.UpdatedAt), c.ID, c.Version); err != nil {
 		return err
+	}
+	if c.Disabled {
+		if err := tellClient(t, c.ID, apis); err != nil {
+			return err
+		}
 	}
 	return moved(t, "clients")
 }
@@ -43,7 +52,14 @@ func applyClientSecret(t *sqldb.Tx, w client.RotateSecret) error {
 }
 
 func applyClientDelete(t *sqldb.Tx, w client.Delete) error {
+	apis, err := machineAPIs(t, w.ID)
+	if err != nil {
+		return err
+	}
 	if err := t.MustOne(w, "version moved on", `DELETE FROM clients WHERE id = ? AND version = ?`, w.ID, w.Version); err != nil {
+		return err
+	}
+	if err := tellClient(t, w.ID, apis); err != nil {
 		return err
 	}
 	return moved(t, "clients")

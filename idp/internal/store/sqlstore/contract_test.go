@@ -94,3 +94,7 @@ func TestContract_Outbox(t *testing.T) {
 func TestContract_Leases(t *testing.T) {
 	contract(t, func(t *testing.T, o opener) { storetest.Leases(t, o) })
 }
+
+func TestContract_Feed(t *testing.T) {
+	contract(t, func(t *testing.T, o opener) { storetest.Feed(t, o) })
+}

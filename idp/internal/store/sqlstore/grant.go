@@ -52,7 +52,10 @@ func applyWithdraw(t *sqldb.Tx, w grant.Withdraw) error {
 	if err == nil && consents+grants == 0 {
 		return &unit.Conflict{Write: w, Why: "nothing to withdraw"}
 	}
-	return err
+	if err != nil || grants == 0 {
+		return err
+	}
+	return tellGrants(t, w.At, `g.account = ? AND g.client = ?`, w.Account, w.Client)
 }
 
 func applyGrantCreate(t *sqldb.Tx, w grant.Create) error {
@@ -62,26 +65,38 @@ func applyGrantCreate(t *sqldb.Tx, w grant.Create) error {
 }
 
 func applyGrantRevoke(t *sqldb.Tx, w grant.Revoke) error {
-	_, err := t.Exec(`UPDATE grants SET revoked_at = ? WHERE id = ? AND revoked_at = 0`, micros(w.At), w.Grant)
-	return err
+	n, err := t.Exec(`UPDATE grants SET revoked_at = ? WHERE id = ? AND revoked_at = 0`, micros(w.At), w.Grant)
+	if err != nil || n == 0 {
+		return err
+	}
+	return tellGrants(t, w.At, `g.id = ?`, w.Grant)
 }
 
 func applyRevokeSession(t *sqldb.Tx, w grant.RevokeSession) error {
-	_, err := t.Exec(`UPDATE grants SET revoked_at = ? WHERE session = ? AND revoked_at = 0`, micros(w.At), w.Session)
-	return err
+	n, err := t.Exec(`UPDATE grants SET revoked_at = ? WHERE session = ? AND revoked_at = 0`, micros(w.At), w.Session)
+	if err != nil || n == 0 {
+		return err
+	}
+	return tellGrants(t, w.At, `g.session = ?`, w.Session)
 }
 
 func applyRevokeAccount(t *sqldb.Tx, w grant.RevokeAccount) error {
-	_, err := t.Exec(`UPDATE grants SET revoked_at = ? WHERE account = ? AND (CAST(? AS TEXT) = '' OR session <> ?) AND revoked_at = 0`, micros(w.At), w.Account, w.ExceptSession, w.ExceptSession)
-	return err
+	n, err := t.Exec(`UPDATE grants SET revoked_at = ? WHERE account = ? AND (CAST(? AS TEXT) = '' OR session <> ?) AND revoked_at = 0`, micros(w.At), w.Account, w.ExceptSession, w.ExceptSession)
+	if err != nil || n == 0 {
+		return err
+	}
+	return tellGrants(t, w.At, `g.account = ?`, w.Account)
 }
 
 func applyRevokeClient(t *sqldb.Tx, w grant.RevokeClient) error {
 	if _, err := t.Exec(`DELETE FROM consents WHERE client = ?`, w.Client); err != nil {
 		return err
 	}
-	_, err := t.Exec(`UPDATE grants SET revoked_at = ? WHERE client = ? AND revoked_at = 0`, micros(w.At), w.Client)
-	return err
+	n, err := t.Exec(`UPDATE grants SET revoked_at = ? WHERE client = ? AND revoked_at = 0`, micros(w.At), w.Client)
+	if err != nil || n == 0 {
+		return err
+	}
+	return tellGrants(t, w.At, `g.client = ?`, w.Client)
 }
 
 func applyRequire(t *sqldb.Tx, w grant.Require) error {
@@ -140,8 +155,11 @@ func applyFamilyTouch(t *sqldb.Tx, w grant.Touch) error {
 }
 
 func applyRevokeFamily(t *sqldb.Tx, w grant.RevokeFamily) error {
-	_, err := t.Exec(`UPDATE families SET revoked_at = ? WHERE id = ? AND revoked_at = 0`, micros(w.At), w.Family)
-	return err
+	n, err := t.Exec(`UPDATE families SET revoked_at = ? WHERE id = ? AND revoked_at = 0`, micros(w.At), w.Family)
+	if err != nil || n == 0 {
+		return err
+	}
+	return tellFamily(t, w.Family)
 }
 
 func applyIssue(t *sqldb.Tx, w grant.Issue) error {
@@ -153,6 +171,9 @@ func applyIssue(t *sqldb.Tx, w grant.Issue) error {
 }
 
 func applyRevokeToken(t *sqldb.Tx, w grant.RevokeToken) error {
-	_, err := t.Exec(`INSERT INTO revoked_tokens (jti, at, until) VALUES (?,?,?) ON CONFLICT (jti) DO NOTHING`, w.JTI, micros(w.At), micros(w.Until))
-	return err
+	n, err := t.Exec(`INSERT INTO revoked_tokens (jti, at, until) VALUES (?,?,?) ON CONFLICT (jti) DO NOTHING`, w.JTI, micros(w.At), micros(w.Until))
+	if err != nil || n == 0 {
+		return err
+	}
+	return tellToken(t, w.API, w.JTI)
 }

@@ -48,6 +48,9 @@ func applyKeyMove(t *sqldb.Tx, w keyring.Move) error {
 	default:
 		err = t.MustOne(w, why, `UPDATE signing_keys SET state = ?, ended_at = ? WHERE id = ? AND state = ?`, to, at, w.ID, from)
 	}
+	if err == nil && w.To == keyring.Discarded {
+		err = tellKey(t, w.ID)
+	}
 	if err != nil {
 		return err
 	}

@@ -38,12 +38,18 @@ func applySessionTouch(t *sqldb.Tx, w session.Touch) error {
 }
 
 func applySessionEnd(t *sqldb.Tx, w session.End) error {
-	return t.MustOne(w, "session ended", `UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at = 0`, micros(w.At), w.ID)
+	if err := t.MustOne(w, "session ended", `UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at = 0`, micros(w.At), w.ID); err != nil {
+		return err
+	}
+	return tellSessions(t, w.At, `s.id = ?`, w.ID)
 }
 
 func applySessionEndAll(t *sqldb.Tx, w session.EndAll) error {
-	_, err := t.Exec(`UPDATE sessions SET ended_at = ? WHERE account = ? AND id <> ? AND ended_at = 0`, micros(w.At), w.Account, w.Except)
-	return err
+	n, err := t.Exec(`UPDATE sessions SET ended_at = ? WHERE account = ? AND id <> ? AND ended_at = 0`, micros(w.At), w.Account, w.Except)
+	if err != nil || n == 0 {
+		return err
+	}
+	return tellSessions(t, w.At, `s.account = ?`, w.Account)
 }
 
 func applyDeviceKnow(t *sqldb.Tx, w session.Know) error {

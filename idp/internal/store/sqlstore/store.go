@@ -5,6 +5,7 @@ import (
 	"embed"
 	"io/fs"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"ellis.example/idp/internal/clock"
@@ -26,6 +27,7 @@ type Options struct {
 type Store struct {
 	db        *sqldb.DB
 	condition func() unit.Write // of every write; nil: none
+	fed       *atomic.Pointer[func()]
 }
 
 //go:embed migrations
@@ -50,7 +52,7 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db}, nil
+	return &Store{db: db, fed: &atomic.Pointer[func()]{}}, nil
 }
 
 // Close ends the writer after the units it has taken, and closes the database.
@@ -72,7 +74,7 @@ func (s *Store) CheckSchema(ctx context.Context) error { return s.db.CheckSchema
 
 // Commit implements unit.Committer.
 func (s *Store) Commit(ctx context.Context, u unit.Unit) error {
-	return s.db.Commit(ctx, s.bound(func(t *sqldb.Tx) error {
+	err := s.db.Commit(ctx, s.bound(func(t *sqldb.Tx) error {
 		for _, w := range u.Writes {
 			if err := applyWrite(t, w); err != nil {
 				return err
@@ -80,4 +82,8 @@ func (s *Store) Commit(ctx context.Context, u unit.Unit) error {
 		}
 		return nil
 	}), u.Event)
+	if f := s.fed.Load(); err == nil && f != nil && tells(u) {
+		(*f)()
+	}
+	return err
 }
