@@ -18,6 +18,11 @@ type Binaries struct{ IDP, CaseService string }
 // Dir is the folder that they lie in.
 func (b Binaries) Dir() string { return filepath.Dir(b.IDP) }
 
+// At are the binaries in a folder.
+func At(dir string) Binaries {
+	return Binaries{IDP: executable(dir, "idp"), CaseService: executable(dir, "caseservice")}
+}
+
 // Root returns the checkout that dir lies in: the nearest folder upwards with a go.work.
 func Root(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
@@ -47,7 +52,7 @@ func Build(ctx context.Context, root string, progress io.Writer) (Binaries, erro
 		return Binaries{}, err
 	}
 	defer unlock()
-	b := Binaries{IDP: executable(dir, "idp"), CaseService: executable(dir, "caseservice")}
+	b := At(dir)
 	var wg sync.WaitGroup
 	var errs [2]error
 	progress = &oneByOne{w: progress}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"ellis.example/deploy/internal/launch"
+)
+
+const (
+	startTime   = time.Minute            // how long the services may take to serve
+	pollStart   = 500 * time.Microsecond // between two questions whether a service answers
+	settleTime  = time.Second            // from serving to at rest
+	startUps    = 3
+	stopPostgre = 30 * time.Second
+)
+
+// stack is the services over one kind of store, running.
+type stack struct {
+	bench *bench
+	store string // sqlite | postgres
+	cfg   launch.Config
+	group *launch.Group
+	idp   *launch.Process
+	cases *launch.Process // nil: not started
+	pg    *postgres       // nil: SQLite
+	redis *launch.Process // nil: process memory
+	seed  seed
+
+	redisPort int
+
+	startup time.Duration
+	idle    int64 // bytes resident
+}
+
+// database is the data source name of one service's database.
+func (s *stack) database(service string) string {
+	if s.pg != nil {
+		return s.pg.dsn(service)
+	}
+	return "sqlite:" + filepath.Join(s.cfg.Dir, service+".db")
+}
+
+// openStack starts everything over a store: databases, then the services. withCases asks for the case API too.
+func (b *bench) openStack(ctx context.Context, store string, withCases bool) (_ *stack, err error) {
+	dir, err := os.MkdirTemp(b.dir, store+"-")
+	if err != nil {
+		return nil, err
+	}
+	s := &stack{bench: b, store: store, group: launch.NewGroup(dir), cfg: launch.Config{Binaries: b.binaries, Dir: dir, Flags: map[string][]string{}}}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if err := s.cfg.Prepare(); err != nil {
+		return nil, err
+	}
+	if err := s.choosePorts(); err != nil {
+		return nil, err
+	}
+	if store == "postgres" {
+		if s.pg, err = startPostgres(ctx, b.fsyncDelay); err != nil {
+			return nil, err
+		}
+		if err := s.startRedis(ctx); err != nil {
+			return nil, err
+		}
+	}
+	// Limits are for strangers; here one machine is everybody.
+	s.cfg.Flags[launch.IDP] = append(s.cfg.Flags[launch.IDP], "--database", s.database(launch.IDP), "--drain-delay", "0s", "--begin-rate", "0", "--form-rate", "0", "--failure-rate", "0")
+	s.cfg.Flags[launch.CaseService] = []string{"--database", s.database(launch.CaseService), "--drain-delay", "0s"}
+	if err := s.seedRegistry(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx); err != nil {
+		return nil, err
+	}
+	if withCases {
+		if err := s.startCases(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *stack) choosePorts() error {
+	var ports launch.Ports
+	defer ports.Release()
+	p := &s.cfg.Ports
+	for _, to := range []*int{&p.IDP, &p.IDPPrivate, &p.CaseAPI, &p.CaseAPIPrivate, &s.cfg.SMTP} {
+		var err error
+		if *to, err = ports.Free(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close ends everything. What it cannot end, launch does with this process.
+func (s *stack) close() {
+	s.group.Stop()
+	if s.pg != nil {
+		if err := s.pg.stop(); err != nil {
+			s.bench.say("PostgreSQL: %v", err)
+		}
+	}
+}
+
+// start starts the provider a few times over the same database, because a start is one event, and keeps the last.
+func (s *stack) start(ctx context.Context) error {
+	var times []time.Duration
+	for i := range startUps {
+		took, err := s.startIDP(ctx)
+		if err != nil {
+			return err
+		}
+		times = append(times, took)
+		if i < startUps-1 {
+			s.group.Stop()
+			if err := s.startRedis(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	s.startup = median(times, func(d *time.Duration) time.Duration { return *d })
+	time.Sleep(settleTime)
+	s.idle = resident(s.idp.Pid, false)
+	return nil
+}
+
+// startIDP returns how long it took from the start of the process to its first discovery document.
+func (s *stack) startIDP(ctx context.Context) (time.Duration, error) {
+	began := time.Now()
+	p, err := s.group.Start(s.bench.cores.own(s.cfg.IDPSpec()))
+	if err != nil {
+		return 0, err
+	}
+	s.idp = p
+	c := s.dialIDP()
+	defer c.close()
+	discovery := c.request("GET", "/.well-known/openid-configuration", nil)
+	for time.Since(began) < startTime && ctx.Err() == nil {
+		if _, err = c.expect(200, discovery); err == nil {
+			return time.Since(began), nil
+		}
+		time.Sleep(pollStart)
+	}
+	return 0, errors.Join(fmt.Errorf("the provider does not answer: %w; the last lines of its log:\n%s", err, launch.Tail(p.Log)), ctx.Err())
+}
+
+// startCases starts the case API, where it knows the store.
+func (s *stack) startCases(ctx context.Context) error {
+	p, err := s.group.Start(s.bench.cores.own(s.cfg.CaseAPISpec()))
+	if err != nil {
+		return err
+	}
+	s.cases = p
+	ctx, done := context.WithTimeout(ctx, startTime)
+	defer done()
+	return p.Ready(ctx)
+}
+
+func (s *stack) dialIDP() *conn {
+	return newConn(s.cfg.Ports.IDP, fmt.Sprintf("localhost:%d", s.cfg.Ports.IDP))
+}
+
+func (s *stack) dialCases() *conn {
+	return newConn(s.cfg.Ports.CaseAPI, fmt.Sprintf("localhost:%d", s.cfg.Ports.CaseAPI))
+}
+
+// measure returns the processor time of what an operation of a service uses.
+func (s *stack) measure(service string) func() usage {
+	return func() (u usage) {
+		p := s.idp
+		if service == launch.CaseService {
+			p = s.cases
+		}
+		u.server = cpuOf(p.Pid, false)
+		if s.pg != nil {
+			u.database = cpuOf(s.pg.pid(), true)
+		}
+		if s.redis != nil {
+			u.cache = cpuOf(s.redis.Pid, false)
+		}
+		return u
+	}
+}
+
+// startRedis starts a Redis for the provider, where the provider can use one.
+func (s *stack) startRedis(ctx context.Context) error {
+	if s.pg == nil || !s.bench.redis {
+		return nil
+	}
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		return fmt.Errorf("redis is not installed (Debian: apt install redis-server): %w", err)
+	}
+	if s.redis == nil {
+		var ports launch.Ports
+		port, err := ports.Free()
+		ports.Release()
+		if err != nil {
+			return err
+		}
+		s.cfg.Flags[launch.IDP] = append(s.cfg.Flags[launch.IDP], "--redis", fmt.Sprintf("redis://127.0.0.1:%d/0", port))
+		s.redisPort = port
+	}
+	s.redis, err = s.group.Start(launch.Spec{Name: "redis", Path: path, Args: []string{
+		"--port", fmt.Sprint(s.redisPort), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.cfg.Dir, "--maxmemory-policy", "noeviction",
+	}})
+	if err != nil {
+		return err
+	}
+	c := &conn{addr: launch.Loopback(s.redisPort)}
+	defer c.close()
+	for end := time.Now().Add(startTime); ; time.Sleep(10 * time.Millisecond) {
+		if err = c.dial(); err == nil || time.Now().After(end) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// canRedis reports whether the provider has a flag for Redis.
+func canRedis(ctx context.Context, idp string) bool {
+	out, err := exec.CommandContext(ctx, idp, "serve", "--help").CombinedOutput()
+	return err == nil && bytes.Contains(out, []byte("--redis "))
+}
