@@ -153,6 +153,12 @@ func (g *Group) Stop() {
 	g.procs = nil
 }
 
+// Kill ends the child as a crash would, and returns when it is gone.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill() // it may be gone
+	<-p.gone
+}
+
 func (p *Process) terminate() {
 	close(p.stopping)
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may be gone
