@@ -1,13 +1,16 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"ellis.example/idp/internal/keyring"
+	"ellis.example/idp/internal/seal"
 	"ellis.example/idp/internal/unit"
 )
 
@@ -15,6 +18,7 @@ import (
 type KeyStore interface {
 	unit.Committer
 	keyring.Reader
+	keyring.SealedReader
 }
 
 // Keys checks signing keys and sealed secrets.
@@ -22,6 +26,7 @@ func Keys[S KeyStore](t *testing.T, open func(*testing.T) S) {
 	t.Run("one of many first keys wins its place", func(t *testing.T) { t.Parallel(); oneActiveKey(t, open(t)) })
 	t.Run("one of many rotations wins", func(t *testing.T) { t.Parallel(); oneRotation(t, open(t)) })
 	t.Run("the private part goes when a key is retired", func(t *testing.T) { t.Parallel(); retiredIsPublicOnly(t, open(t)) })
+	t.Run("a sealed value is replaced only while it is the one that was read", func(t *testing.T) { t.Parallel(); resealed(t, open(t)) })
 	t.Run("one of many secrets of a name wins", func(t *testing.T) { t.Parallel(); oneSecret(t, open(t)) })
 }
 
@@ -135,5 +140,46 @@ func oneSecret(t *testing.T, s KeyStore) {
 	conflicts(t, s, keyring.AddSecret{Name: "pairwise", Sealed: []byte("other"), At: keyTime})
 	if again, err := s.SealedSecret(t.Context(), "pairwise"); err != nil || string(again) != string(first) {
 		t.Fatalf("the secret changed: %v", err)
+	}
+}
+
+// under is a sealed value that names a key by four equal bytes.
+func under(key byte, rest string) []byte {
+	return append(bytes.Repeat([]byte{key}, seal.IDSize), rest...)
+}
+
+func resealed(t *testing.T, s KeyStore) {
+	commit(t, s, keyring.AddSecret{Name: "a", Sealed: under(1, "a"), At: keyTime}, keyring.AddSecret{Name: "b", Sealed: under(2, "b"), At: keyTime}, keyring.AddSecret{Name: "c", Sealed: under(1, "c"), At: keyTime})
+	ids, err := s.SealedUnder(t.Context(), "secrets")
+	if want := []seal.KeyID{{1, 1, 1, 1}, {2, 2, 2, 2}}; err != nil || !slices.Equal(ids, want) {
+		t.Fatalf("under %v, %v", ids, err)
+	}
+	list, err := s.SealedValues(t.Context(), "secrets", "a", 1)
+	if err != nil || len(list) != 1 || list[0].Row != "b" || list[0].Owner != keyring.SecretOwner("b") || string(list[0].Value[seal.IDSize:]) != "b" {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	wins := Race(t, func(i int) error {
+		return s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{keyring.Reseal{Place: "secrets", Row: "a", Old: under(1, "a"), New: under(3, fmt.Sprint(i))}}})
+	})
+	if wins != 1 {
+		t.Fatalf("%d replaced what was there", wins)
+	}
+	conflicts(t, s, keyring.Reseal{Place: "secrets", Row: "c", Old: under(1, "c"), New: under(3, "c")}, keyring.Reseal{Place: "secrets", Row: "b", Old: under(1, "b"), New: under(3, "b")})
+	if kept, err := s.SealedSecret(t.Context(), "c"); err != nil || !bytes.Equal(kept, under(1, "c")) {
+		t.Fatalf("half a unit: %q, %v", kept, err)
+	}
+	commit(t, s, key("k1", "ES256", keyring.Active))
+	commit(t, s, keyring.Move{ID: "k1", From: keyring.Active, To: keyring.Discarded, At: keyTime})
+	if ids, err := s.SealedUnder(t.Context(), "signing_keys"); err != nil || len(ids) != 0 {
+		t.Fatalf("nothing is kept of a discarded key, and yet %v, %v", ids, err)
+	}
+	conflicts(t, s, keyring.Reseal{Place: "signing_keys", Row: "k1", Old: []byte("sealed k1"), New: under(3, "k1")})
+	for _, place := range s.SealedPlaces() {
+		if _, err := s.SealedValues(t.Context(), place, "", 10); err != nil {
+			t.Errorf("%s: %v", place, err)
+		}
+		if _, err := s.SealedUnder(t.Context(), place); err != nil {
+			t.Errorf("%s: %v", place, err)
+		}
 	}
 }
