@@ -189,8 +189,14 @@ type Checkpointer struct {
 	File   string
 	Now    func() time.Time
 
+	// SetBack is called when the log ends before what was signed last; nothing is signed then. May be nil.
+	SetBack func()
+
 	last map[string]int64
 }
+
+// ErrSetBack says that a log has lost what a checkpoint of it signed.
+var ErrSetBack = errors.New("the database has lost what was recorded before: it was set back to an earlier state")
 
 // Once signs a checkpoint if anything was recorded since the last one.
 func (c *Checkpointer) Once(ctx context.Context) error {
@@ -203,6 +209,14 @@ func (c *Checkpointer) Once(ctx context.Context) error {
 	for _, h := range heads {
 		now[h.Writer] = h.Seq
 		moved = moved || c.last[h.Writer] != h.Seq
+	}
+	for writer, seq := range c.last {
+		if now[writer] < seq {
+			if c.SetBack != nil {
+				c.SetBack()
+			}
+			return ErrSetBack
+		}
 	}
 	if !moved {
 		return nil

@@ -125,7 +125,7 @@ func sqliteDSN(path string) string {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-4096)", "journal_size_limit(67108864)",
 	}}
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+	return fileDSN(path, q)
 }
 
 func sqliteBreach(err error) breach {

@@ -23,7 +23,7 @@ func on[W unit.Write](f func(*sqldb.Tx, W) error) applier {
 
 // appliers lists what every owner can apply.
 var appliers = byType(
-	coreWrites(), accountWrites(), keyringWrites(), clientWrites(), apiWrites(), grantWrites(), factorWrites(), throttleWrites(), sessionWrites(), outboxWrites(), feedWrites(), leaseWrites(),
+	coreWrites(), accountWrites(), keyringWrites(), clientWrites(), apiWrites(), grantWrites(), factorWrites(), throttleWrites(), sessionWrites(), outboxWrites(), feedWrites(), leaseWrites(), epochWrites(),
 )
 
 func byType(lists ...[]applier) map[reflect.Type]applier {

@@ -2,6 +2,7 @@ package sqlstore_test
 
 import (
 	"context"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -93,6 +94,24 @@ func TestContract_Outbox(t *testing.T) {
 
 func TestContract_Leases(t *testing.T) {
 	contract(t, func(t *testing.T, o opener) { storetest.Leases(t, o) })
+}
+
+func TestContract_Epochs(t *testing.T) {
+	t.Parallel()
+	t.Run("sqlite, two processes", func(t *testing.T) {
+		t.Parallel()
+		storetest.Epochs(t, func(t *testing.T) (a, b *sqlstore.Store) {
+			path := filepath.Join(t.TempDir(), "idp.db")
+			return sqltest.OpenAt(t, path, clock.System{}), sqltest.OpenAt(t, path, clock.System{})
+		})
+	})
+	t.Run("postgres, two replicas", func(t *testing.T) {
+		t.Parallel()
+		storetest.Epochs(t, func(t *testing.T) (a, b *sqlstore.Store) {
+			dsn := pgtest.Database(t)
+			return sqltest.OpenDSN(t, dsn, clock.System{}), sqltest.OpenDSN(t, dsn, clock.System{})
+		})
+	})
 }
 
 func TestContract_Feed(t *testing.T) {

@@ -38,6 +38,9 @@ func applyRemoveTOTP(t *sqldb.Tx, w factor.RemoveTOTP) error {
 }
 
 func applyUseStep(t *sqldb.Tx, w factor.UseStep) error {
+	if err := lateEnough(t, w, w.Step); err != nil {
+		return err
+	}
 	err := t.MustOne(w, "step used", `INSERT INTO totp_steps (account, step) VALUES (?,?) ON CONFLICT (account) DO UPDATE SET step = excluded.step WHERE totp_steps.step < excluded.step`, w.Account, w.Step)
 	if err != nil || w.TOTP == "" {
 		return err

@@ -51,7 +51,7 @@ func applyHeld(t *sqldb.Tx, w lease.Held) error {
 
 // Under returns the same store as somebody uses it whose every write is under a condition, such as that a lease is held.
 func (s *Store) Under(condition func() unit.Write) *Store {
-	return &Store{db: s.db, condition: condition, fed: s.fed}
+	return &Store{db: s.db, condition: condition, fed: s.fed, watch: s.watch}
 }
 
 // bound puts what a caller wants under the condition of the store.

@@ -28,6 +28,7 @@ type Store struct {
 	db        *sqldb.DB
 	condition func() unit.Write // of every write; nil: none
 	fed       *atomic.Pointer[func()]
+	watch     *watch
 }
 
 //go:embed migrations
@@ -46,13 +47,23 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if opt.Clock == nil {
+		opt.Clock = clock.System{}
+	}
+	w := &watch{clk: opt.Clock}
 	db, err := sqldb.Open(ctx, dsn, sqldb.Options{
-		Migrations: steps, Chain: auditChain{}, Existing: opt.Existing, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch, Observe: opt.Observe,
+		Guard: w.guard, Migrations: steps, Chain: auditChain{}, Existing: opt.Existing, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch, Observe: opt.Observe,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, fed: &atomic.Pointer[func()]{}}, nil
+	st := newStore(db)
+	st.watch = w
+	return st, nil
+}
+
+func newStore(db *sqldb.DB) *Store {
+	return &Store{db: db, watch: &watch{clk: clock.System{}}, fed: &atomic.Pointer[func()]{}}
 }
 
 // Close ends the writer after the units it has taken, and closes the database.
@@ -74,7 +85,11 @@ func (s *Store) CheckSchema(ctx context.Context) error { return s.db.CheckSchema
 
 // Commit implements unit.Committer.
 func (s *Store) Commit(ctx context.Context, u unit.Unit) error {
-	err := s.db.Commit(ctx, s.bound(func(t *sqldb.Tx) error {
+	commit := s.db.Commit
+	if raises(u) {
+		commit = s.db.Alone
+	}
+	err := commit(ctx, s.bound(func(t *sqldb.Tx) error {
 		for _, w := range u.Writes {
 			if err := applyWrite(t, w); err != nil {
 				return err

@@ -1,0 +1,87 @@
+package epoch
+
+import (
+	"context"
+	"strconv"
+
+	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/feed"
+	"ellis.example/idp/internal/unit"
+)
+
+// Store is what accepting reads.
+type Store interface {
+	Reader
+	ReplayReader
+}
+
+// Keys are the signing keys.
+type Keys interface {
+	// Replacement returns what discards every signing key and makes new ones.
+	Replacement(ctx context.Context) ([]unit.Write, error)
+}
+
+// Deps is what accepting a restored database stands on.
+type Deps struct {
+	Store  Store
+	Commit unit.Committer
+	Keys   Keys
+	Clock  clock.Clock
+}
+
+// Request says how to accept.
+type Request struct {
+	Actor  string // for the audit
+	Replay Replay // what the exported audit says; empty where there is none
+	// Unknown is set where the export may lack something: unused recovery codes end.
+	Unknown bool
+	// Lock is set where accounts of which nobody can know are locked, rather than left as they were when the copy was made.
+	Lock bool
+}
+
+// ErrMeanwhile is returned when somebody else accepted the database at the same moment.
+var ErrMeanwhile = fault.New(fault.Conflict, "epoch_meanwhile", "somebody else has just accepted this database")
+
+// Accept takes a restored database as the one that counts from now on: it raises the epoch, replaces every signing key, tells
+// every API, and applies again what is known of the time that was lost, in one unit. Of several that try, one succeeds.
+// Errors: ErrMeanwhile; those of the store.
+func Accept(ctx context.Context, d Deps, q Request) (Epoch, error) {
+	from, err := d.Store.Epoch(ctx)
+	if err != nil {
+		return Epoch{}, err
+	}
+	r := Raise{From: from.N, At: d.Clock.Now(), Unknown: q.Unknown, Lock: q.Lock}
+	to := Epoch{N: from.N + 1, At: r.At}
+	keys, err := d.Keys.Replacement(ctx)
+	if err != nil {
+		return Epoch{}, err
+	}
+	again, err := q.Replay.writes(ctx, d.Store, r)
+	if err != nil {
+		return Epoch{}, err
+	}
+	e := audit.Event{Type: "epoch.raised", Outcome: audit.Allowed, Actor: q.Actor, Detail: q.Replay.detail()}
+	e.Detail["epoch"], e.Detail["unknown"] = num(to.N), unknown(q)
+	writes := append(append([]unit.Write{r}, keys...), again...)
+	writes = append(writes, feed.RaiseEpoch{Epoch: num(to.N)})
+	err = d.Commit.Commit(ctx, unit.Unit{Writes: writes, Event: e})
+	if unit.IsConflict(err) {
+		return Epoch{}, ErrMeanwhile.Because(err)
+	}
+	return to, err
+}
+
+// unknown says what became of accounts that nobody can know of.
+func unknown(q Request) string {
+	switch {
+	case q.Lock:
+		return "locked"
+	case q.Unknown:
+		return "kept"
+	}
+	return "none"
+}
+
+func num(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,167 @@
+package epoch
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"ellis.example/idp/internal/account"
+	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/client"
+	"ellis.example/idp/internal/grant"
+	"ellis.example/idp/internal/unit"
+)
+
+// Replay is what the exported audit says of the time that a restored database does not know. What it cannot tell, such as a
+// password, locks whom it concerns.
+type Replay struct {
+	Events   int64       `json:"events"`             // records that were lost
+	Locked   []string    `json:"locked,omitempty"`   // accounts whose password or authenticator app changed
+	Disabled []string    `json:"disabled,omitempty"` // accounts that an operator disabled
+	Recovery []string    `json:"recovery,omitempty"` // accounts whose recovery codes were used or renewed
+	Consents []Withdrawn `json:"consents,omitempty"` // that were withdrawn
+	Secrets  []string    `json:"secrets,omitempty"`  // clients whose secret was replaced
+	Clients  []string    `json:"clients,omitempty"`  // clients that were changed or deleted: disabled until they are registered again
+	Gone     []string    `json:"gone,omitempty"`     // accounts and clients that are not in the database any more
+}
+
+// Withdrawn is a consent that was taken back.
+type Withdrawn struct {
+	Account string `json:"account"`
+	Client  string `json:"client_id"`
+}
+
+// Later reads a plan out of the events that were lost, in any order.
+func Later(events []audit.Stored) Replay {
+	slices.SortStableFunc(events, func(a, b audit.Stored) int { return a.At.Compare(b.At) })
+	r := Replay{Events: int64(len(events))}
+	for _, e := range events {
+		if e.Outcome == audit.Allowed {
+			r.note(e.Event)
+		}
+	}
+	return r
+}
+
+// note takes one event into the plan.
+func (r *Replay) note(e audit.Event) {
+	switch e.Type {
+	case "password.changed", "factor.enrolled", "factor.removed":
+		add(&r.Locked, e.Account)
+	case "account.disabled":
+		add(&r.Disabled, e.Account)
+	case "account.enabled":
+		r.Disabled = slices.DeleteFunc(r.Disabled, func(id string) bool { return id == e.Account })
+	case "recovery.used", "recovery.renewed":
+		add(&r.Recovery, e.Account)
+	case "signin.factor":
+		if e.Detail["factor"] == "recovery_code" {
+			add(&r.Recovery, e.Account)
+		}
+	case "consent.withdrawn":
+		add(&r.Consents, Withdrawn{Account: e.Account, Client: e.Client})
+	case "consent.given":
+		r.Consents = slices.DeleteFunc(r.Consents, func(c Withdrawn) bool { return c == Withdrawn{Account: e.Account, Client: e.Client} })
+	case "client.secret_rotated":
+		add(&r.Secrets, e.Client)
+	case "client.updated":
+		if e.Detail["secret"] != "" {
+			add(&r.Secrets, e.Client)
+		}
+		if e.Detail["changed"] != "" {
+			add(&r.Clients, e.Client)
+		}
+	case "client.deleted":
+		add(&r.Clients, e.Client)
+	case "account.created":
+		add(&r.Gone, e.Account)
+	case "client.created":
+		add(&r.Gone, e.Client)
+	}
+}
+
+func add[T comparable](list *[]T, v T) {
+	var none T
+	if v != none && !slices.Contains(*list, v) {
+		*list = append(*list, v)
+	}
+}
+
+// ReplayReader is what a plan is carried out against.
+type ReplayReader interface {
+	// Account returns an account. Errors: account.ErrNotFound.
+	Account(ctx context.Context, id string) (account.Account, error)
+	// Client returns a client. Errors: client.ErrNotFound.
+	Client(ctx context.Context, id string) (client.Client, error)
+	// Consents lists what an account allowed a client.
+	Consents(ctx context.Context, account, client string) ([]grant.Consent, error)
+}
+
+// writes are what the plan comes to in the database as it is, and as Raise r leaves it. What is not there any more needs
+// nothing.
+func (p Replay) writes(ctx context.Context, store ReplayReader, r Raise) ([]unit.Write, error) {
+	out, err := p.accountWrites(ctx, store, r)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range p.Consents {
+		if list, err := store.Consents(ctx, c.Account, c.Client); err != nil {
+			return nil, err
+		} else if len(list) > 0 {
+			out = append(out, grant.Withdraw{Account: c.Account, Client: c.Client, At: r.At})
+		}
+	}
+	for _, id := range p.Clients {
+		c, err := store.Client(ctx, id)
+		if errors.Is(err, client.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.Disabled, c.UpdatedAt = true, r.At
+		if r.Lock { // which has changed every client
+			c.Version++
+		}
+		out = append(out, client.Update{Client: c})
+	}
+	for _, id := range p.Secrets {
+		out = append(out, VoidSecret{Client: id, At: r.At})
+	}
+	return out, nil
+}
+
+func (p Replay) accountWrites(ctx context.Context, store ReplayReader, r Raise) (out []unit.Write, err error) {
+	for _, id := range append(slices.Clone(p.Locked), p.Disabled...) {
+		a, err := store.Account(ctx, id)
+		if errors.Is(err, account.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch disabled := slices.Contains(p.Disabled, id); {
+		case disabled && a.Status != account.Disabled && a.Status != account.Closed && !has(out, id):
+			out = append(out, account.SetStatus{Account: id, Status: account.Disabled, At: r.At})
+		case !disabled && a.Status == account.Active && !r.Lock:
+			out = append(out, account.SetStatus{Account: id, Status: account.Locked, At: r.At})
+		}
+	}
+	for _, id := range p.Recovery {
+		out = append(out, VoidRecoveryCodes{Account: id, At: r.At})
+	}
+	return out, nil
+}
+
+func has(list []unit.Write, id string) bool {
+	return slices.ContainsFunc(list, func(w unit.Write) bool { s, is := w.(account.SetStatus); return is && s.Account == id })
+}
+
+// detail is the plan as the audit keeps it: how many of each.
+func (p Replay) detail() map[string]string {
+	return map[string]string{
+		"lost": num(p.Events), "locked": num(int64(len(p.Locked))), "disabled": num(int64(len(p.Disabled))), "recovery": num(int64(len(p.Recovery))),
+		"consents": num(int64(len(p.Consents))), "secrets": strings.Join(p.Secrets, " "), "clients": strings.Join(p.Clients, " "),
+	}
+}
