@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,6 +170,7 @@ func (w *writer) run() {
 	batch := make([]*job, 0, w.db.opt.MaxBatch)
 	for j := range w.queue {
 		for w.held = j; w.held != nil; {
+			runtime.Gosched() // who is about to queue a job shares this commit: else the first to wake us pays for one alone
 			if batch = w.gather(batch[:0]); len(batch) > 0 {
 				w.commit(batch)
 			}
