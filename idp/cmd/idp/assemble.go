@@ -17,6 +17,7 @@ import (
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/background"
 	"ellis.example/idp/internal/client"
+	epochs "ellis.example/idp/internal/epoch"
 	"ellis.example/idp/internal/factor"
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/flow"
@@ -109,10 +110,22 @@ func openStore(ctx context.Context, s settings, observe func(int, time.Duration)
 	if err = st.CheckSchema(ctx); errors.Is(err, sqlstore.ErrOlderSchema) && s.migrate {
 		_, err = st.Migrate(ctx)
 	}
+	if err == nil {
+		err = notCopied(ctx, st)
+	}
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	return st, nil
+}
+
+// notCopied refuses a restored copy that nobody accepted.
+func notCopied(ctx context.Context, st *sqlstore.Store) error {
+	is, err := st.IsCopy(ctx)
+	if err == nil && is {
+		return epochs.ErrCopy
+	}
+	return err
 }
 
 // algorithms are those that registered clients and APIs are signed for.
@@ -162,10 +175,10 @@ func (p *provider) checkpoints(ctx context.Context, key []byte) error {
 			return err
 		}
 		if behind != "" {
-			return fmt.Errorf("the database is older than the last signed checkpoint in %s (%s): it is a restored copy or was cut; serving it would bring spent and revoked things back", p.checkpoint, behind)
+			return fmt.Errorf("the database is older than the last signed checkpoint in %s (%s): it is a restored copy or was cut; serving it would bring spent and revoked things back: run `idp restore --accept`", p.checkpoint, behind)
 		}
 	}
-	p.points = &audit.Checkpointer{Log: p.store, Key: k, Origin: p.issuer.String(), File: p.checkpoint, Now: p.clock.Now}
+	p.points = &audit.Checkpointer{Log: p.store, Key: k, Origin: p.issuer.String(), File: p.checkpoint, Now: p.clock.Now, SetBack: p.store.Halt}
 	return nil
 }
 
@@ -188,13 +201,14 @@ func (p *provider) wire(sec secrets) error {
 	p.strange = throttle.NewStrangers(p.store, p.clock, p.log, countBy(p.metrics, "idp_strangers_total", "Refusals of requests that name nobody known or were not looked at, by type of event.", "type"))
 	gather := flow.Gatherer{Sessions: p.store, Accounts: p.store, Consents: p.store, Factors: p.store, Subjects: client.Subjects{Clients: clients, Keys: p.ring}}
 	act := acts.New(p.store, p.clock)
+	flows, codes := epochs.Flows{Store: p.volatile, Now: p.store.EpochNumber}, epochs.Codes{CodeStore: p.volatile, Now: p.store.EpochNumber}
 	shown = pages.New(pages.Deps{
-		Issuer: p.issuer, Edge: edge, Renderer: renderer, Clock: p.clock, Store: p.store, Commit: p.store, Flows: p.volatile, Volatile: p.volatile,
+		Issuer: p.issuer, Edge: edge, Renderer: renderer, Clock: p.clock, Store: p.store, Commit: p.store, Flows: flows, Volatile: p.volatile,
 		Gather: gather, Clients: clients, APIs: apis, Passwords: factor.NewPasswords(p.pepper, p.hashing), Seal: p.sealer, RecoveryKey: sec.recovery,
 		Limiter: throttle.New(p.store, p.clock, sec.throttle), Networks: networks, Strangers: p.strange, Acts: act, Wake: p.mailer.Wake, Name: p.name,
 	})
 	protocol, err := oauth.New(oauth.Deps{
-		Issuer: p.issuer, Clients: clients, APIs: apis, Keys: p.ring, Grants: p.store, Spent: p.store, Commit: p.store, Flows: p.volatile, Codes: p.volatile,
+		Issuer: p.issuer, Clients: clients, APIs: apis, Keys: p.ring, Grants: p.store, Spent: p.store, Commit: p.store, Flows: flows, Codes: codes,
 		Gather: gather, Accounts: p.store, Sessions: p.store, Acts: act, Networks: networks, Strangers: p.strange, Edge: edge, Show: shown.Show, Clock: p.clock, RefreshSecret: sec.refresh,
 	})
 	if err != nil {
@@ -280,6 +294,13 @@ func (p *provider) jobs() []background.Job {
 // ownJobs are what every replica does: it counted the strangers itself, and its checkpoints are a witness of their own.
 func (p *provider) ownJobs() []background.Job {
 	out := append(p.redisJobs(), background.Job{Name: "strangers", Every: time.Minute, Do: p.strange.Flush})
+	if p.export != "" {
+		x := &audit.Exporter{Log: p.store, File: p.export}
+		out = append(out, background.Job{Name: "audit-export", Every: time.Second, Do: func(ctx context.Context) error {
+			_, err := x.Once(ctx)
+			return err
+		}})
+	}
 	if p.points != nil {
 		out = append(out, background.Job{Name: "checkpoint", Every: 30 * time.Second, Do: p.points.Once})
 	}

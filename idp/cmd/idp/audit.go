@@ -20,7 +20,7 @@ import (
 func newAudit() *cobra.Command {
 	cmd := &cobra.Command{Use: "audit", Short: "Verify, follow and trace the record of what was decided"}
 	databaseFlags(cmd.PersistentFlags())
-	cmd.AddCommand(newAuditVerify(), newAuditTail(), newAuditTrace())
+	cmd.AddCommand(newAuditVerify(), newAuditTail(), newAuditTrace(), newAuditExport())
 	return cmd
 }
 
@@ -38,6 +38,9 @@ func newAuditVerify() *cobra.Command {
 					return err
 				}
 				lines := []string{fmt.Sprintf("%d events of %d writers, %d checkpoints", r.Events, r.Writers, r.Checkpoints)}
+				for _, x := range r.Restores {
+					lines = append(lines, fmt.Sprintf("restored: epoch %d, accepted %s, at least %d events lost", x.Epoch, x.At.Format(time.RFC3339), x.Lost))
+				}
 				for _, b := range r.Broken {
 					lines = append(lines, "BROKEN "+b.Error())
 				}
@@ -86,6 +89,27 @@ func readCheckpoints(cmd *cobra.Command, st *sqlstore.Store) ([]audit.Checkpoint
 		return nil, err
 	}
 	return audit.ReadCheckpoints(file, k)
+}
+
+func newAuditExport() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "export FILE", Short: "Append to a file outside the database what the record has and the file has not", Args: cobra.ExactArgs(1),
+		Long: `Append every event that the file does not have yet, one line of JSON each, with its place in its chain.
+
+The file is only ever appended to, and verified as it grows. After a restore, "idp restore --accept --audit FILE"
+learns from it what was lost: keep it on another machine than the database. "idp serve --audit-export FILE"
+does the same every second.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error {
+				n, err := (&audit.Exporter{Log: st, File: args[0]}).Once(ctx)
+				if err != nil {
+					return err
+				}
+				return say(cmd, map[string]any{"file": args[0], "added": n}, fmt.Sprintf("%d events added", n))
+			})
+		},
+	}
+	return cmd
 }
 
 func newAuditTail() *cobra.Command {

@@ -31,6 +31,7 @@ type settings struct {
 	kek        [][]byte // the first one seals
 	pepper     []byte
 	checkpoint string // file of signed checkpoints; empty: none are kept
+	export     string // file that the audit is exported to; empty: none
 	name       string
 	contact    string
 	proxies    []netip.Prefix
@@ -73,6 +74,7 @@ func serveFlags(f *pflag.FlagSet) {
 	pepperFlag(f)
 	issuerFlag(f)
 	checkpointFlag(f)
+	f.String("audit-export", "", "file outside the database that every audit event is appended to: after a restore it tells what was lost")
 	f.String("listen", "127.0.0.1:8080", "address of the public listener")
 	f.String("private-listen", "127.0.0.1:9080", "address of the private listener: /healthz /readyz /metrics")
 	f.String("smtp-url", "", "mail relay: smtp://[user:password@]host:port (STARTTLS, except on loopback) or smtps://…")
@@ -105,7 +107,7 @@ func need(cmd *cobra.Command, name, example string) (string, error) {
 // readSettings reads what serve needs. Errors: *config.Error.
 func readSettings(cmd *cobra.Command) (s settings, err error) {
 	s = settings{
-		listen: str(cmd, "listen"), private: str(cmd, "private-listen"), checkpoint: str(cmd, "checkpoint-file"),
+		listen: str(cmd, "listen"), private: str(cmd, "private-listen"), checkpoint: str(cmd, "checkpoint-file"), export: str(cmd, "audit-export"),
 		name: str(cmd, "name"), contact: str(cmd, "contact"), hashing: factor.DefaultParams, clock: clock.System{},
 	}
 	if s.log, err = logger(cmd); err != nil {

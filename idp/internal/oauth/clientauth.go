@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"ellis.example/idp/internal/client"
+	"ellis.example/idp/internal/epoch"
 	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/unit"
 	"ellis.example/idp/internal/web"
@@ -102,9 +103,24 @@ func (p *Provider) authenticate(r *http.Request, form url.Values) (*caller, erro
 	return c, nil
 }
 
+// Tombstones tells what was spent, and since when that is known.
+type Tombstones interface {
+	unit.SpentReader
+	// Epoch returns the present epoch: of what was spent before it began, nothing is known.
+	Epoch(ctx context.Context) (epoch.Epoch, error)
+}
+
 // unswept reports whether a use of the assertion would still be known: after a clock was set back, one that ended before the
-// last sweep reads like one that nobody has used.
+// last sweep reads like one that nobody has used; so does, after a restore, one that was made before it. One that may be that
+// old has to say when it was made.
 func (p *Provider) unswept(ctx context.Context, a assertion) (bool, error) {
+	e, err := p.Spent.Epoch(ctx)
+	if err != nil {
+		return false, err
+	}
+	if oldest := e.At.Add(assertionLife + 2*assertionSkew); p.Clock.Now().Before(oldest) && a.issued <= float64(e.At.UnixMicro())/1e6 {
+		return false, nil
+	}
 	swept, err := p.Spent.SweptTo(ctx)
 	return a.until().After(swept), err
 }

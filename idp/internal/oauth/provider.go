@@ -63,7 +63,7 @@ type Deps struct {
 	APIs          *api.Cache
 	Keys          Keys
 	Grants        grant.Reader
-	Spent         unit.SpentReader
+	Spent         Tombstones
 	Commit        unit.Committer
 	Flows         flow.Store
 	Codes         grant.CodeStore
