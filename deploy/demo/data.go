@@ -30,6 +30,7 @@ type state struct {
 	People    []person          `json:"people"`
 	Unclaimed []unclaimed       `json:"unclaimed"`
 	Secrets   map[string]string `json:"client_secrets"`
+	Databases string            `json:"databases,omitempty"` // begins the names of those on a server; empty: files
 }
 
 type person struct {
@@ -119,7 +120,7 @@ func (d *data) load() error {
 		if err := d.empty(); err != nil {
 			return err
 		}
-		d.state = state{Secrets: map[string]string{}}
+		d.state = state{Secrets: map[string]string{}, Databases: d.state.Databases}
 	}
 	if err := os.MkdirAll(d.logs(), 0o700); err != nil {
 		return err

@@ -39,8 +39,25 @@ func main() {
 }
 
 type options struct {
-	json, ephemeral bool
-	dir             string
+	json, ephemeral      bool
+	dir, postgres, redis string
+	replicas             int
+}
+
+// maxReplicas is more than shows anything.
+const maxReplicas = 9
+
+// check says what is wrong with a call, or "".
+func (o options) check() string {
+	switch {
+	case o.ephemeral && o.dir != "":
+		return "choose --ephemeral or --data-dir"
+	case o.replicas < 1 || o.replicas > maxReplicas:
+		return fmt.Sprintf("--replicas is a number from 1 to %d", maxReplicas)
+	case o.replicas > 1 && (o.postgres == "" || o.redis == ""):
+		return "replicas share what they keep: name --postgres and --redis as well"
+	}
+	return ""
 }
 
 // run is the whole command; it returns the exit status: 0 after Ctrl-C, 1 when something failed, 2 for a call that cannot
@@ -51,7 +68,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(stderr)
 	fs.BoolVar(&o.json, "json", false, "print one JSON object on standard output when everything answers")
 	fs.BoolVar(&o.ephemeral, "ephemeral", false, "use free ports and a temporary folder that is removed at the end")
-	fs.StringVar(&o.dir, "data-dir", "", "where data and logs are kept (default: .artifacts/demo in the checkout)")
+	fs.StringVar(&o.dir, "data-dir", "", "where data and logs are kept (default: .artifacts/demo in the checkout, or demo-postgres)")
+	fs.StringVar(&o.postgres, "postgres", "", "PostgreSQL server, as postgres://USER@HOST/NAME, whose USER may create databases: one for each service is made there")
+	fs.StringVar(&o.redis, "redis", "", "Redis server, as redis://HOST:PORT, for what may be lost")
+	fs.IntVar(&o.replicas, "replicas", 1, "how many of each service run, behind a load balancer")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
@@ -62,8 +82,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "demo: it takes no arguments, got %q\n", fs.Arg(0))
 		return 2
 	}
-	if o.ephemeral && o.dir != "" {
-		fmt.Fprintln(stderr, "demo: choose --ephemeral or --data-dir")
+	if wrong := o.check(); wrong != "" {
+		fmt.Fprintln(stderr, "demo:", wrong)
 		return 2
 	}
 	d := demo{options: o, stdout: stdout, stderr: stderr}
@@ -81,7 +101,10 @@ type demo struct {
 	root           string
 	cfg            launch.Config
 	mailboxPort    int
+	at             []launch.ServicePorts // of the replicas; empty: there is one of each, and no load balancer
 	pids           map[string][]int
+	running        context.Context         // of serve
+	fail           context.CancelCauseFunc // ends it
 }
 
 // run returns when ctx ends or something fails; everything that it started has ended then.
@@ -94,7 +117,11 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, data.close()) }()
-	d.cfg.Dir = data.dir
+	d.cfg.Dir, d.cfg.Redis = data.dir, d.redis
+	if err := d.openDatabases(ctx, data); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.dropDatabases(data)) }()
 	d.say("building")
 	if d.cfg.Binaries, err = launch.Build(ctx, d.root, d.stderr); err != nil {
 		return err
@@ -119,6 +146,9 @@ func (d *demo) open(ctx context.Context) (*data, error) {
 	dir := d.dir
 	if dir == "" {
 		dir = filepath.Join(d.root, ".artifacts", "demo")
+		if d.postgres != "" {
+			dir += "-postgres"
+		}
 	}
 	return openData(ctx, dir)
 }
@@ -146,13 +176,14 @@ func (d *demo) choosePorts(ports *launch.Ports) error {
 			d.say(fmt.Sprintf("port %d is taken: the %s is at %d", p.first, p.name, *p.to))
 		}
 	}
-	return nil
+	return d.chooseReplicaPorts(ports)
 }
 
 // serve runs everything until ctx ends or a part of it does.
 func (d *demo) serve(ctx context.Context, data *data) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	d.running, d.fail = ctx, cancel
 	if err := d.startMailbox(ctx, cancel); err != nil {
 		return err
 	}
@@ -165,7 +196,7 @@ func (d *demo) serve(ctx context.Context, data *data) (err error) {
 	if err := d.announce(data.state); err != nil {
 		return err
 	}
-	if err := g.Wait(ctx); err != nil {
+	if err := d.watch(ctx, g); err != nil {
 		return err
 	}
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -181,20 +212,32 @@ func (d *demo) startServices(ctx context.Context, g *launch.Group) error {
 	ctx, done := context.WithTimeout(ctx, startTime)
 	defer done()
 	d.pids = map[string][]int{}
+	if len(d.at) > 0 {
+		return d.startReplicas(ctx, g)
+	}
 	for _, together := range [][]launch.Spec{{d.cfg.IDPSpec()}, {d.cfg.CaseAPISpec(), d.cfg.PortalSpec(portalID)}} {
-		var procs []*launch.Process
-		for _, s := range together {
-			p, err := g.Start(s)
-			if err != nil {
-				return err
-			}
-			procs = append(procs, p)
-			d.pids[p.Name] = append(d.pids[p.Name], p.Pid)
+		if err := d.startTogether(ctx, g, together); err != nil {
+			return err
 		}
-		for _, p := range procs {
-			if err := p.Ready(ctx); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// startTogether starts processes and returns when all of them serve.
+func (d *demo) startTogether(ctx context.Context, g *launch.Group, together []launch.Spec) error {
+	var procs []*launch.Process
+	for _, s := range together {
+		p, err := g.Start(s)
+		if err != nil {
+			return err
+		}
+		procs = append(procs, p)
+		service := service(p.Name)
+		d.pids[service] = append(d.pids[service], p.Pid)
+	}
+	for _, p := range procs {
+		if err := p.Ready(ctx); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -20,6 +20,7 @@ import (
 const (
 	grace     = 15 * time.Second      // between SIGTERM and SIGKILL; longer than the services drain
 	pollReady = 10 * time.Millisecond // between two looks at /readyz
+	maxDeaths = 256                   // that wait to be asked for
 	tailLines = 15
 	tailBytes = 16 << 10
 )
@@ -44,6 +45,7 @@ type Process struct {
 	gone     chan struct{} // closed when it ended
 	err      error         // how it ended; read after gone
 	stopping chan struct{} // closed when it was asked to end
+	asked    sync.Once
 }
 
 // Death is the error of a child that ended without being asked.
@@ -75,7 +77,7 @@ type Group struct {
 
 // NewGroup returns an empty group that writes logs into a folder.
 func NewGroup(logs string) *Group {
-	return &Group{logs: logs, grace: grace, died: make(chan *Process, 1)}
+	return &Group{logs: logs, grace: grace, died: make(chan *Process, maxDeaths)}
 }
 
 // Start starts a child. It ends at Stop, and on Linux also when this process dies without calling it.
@@ -118,12 +120,12 @@ func (g *Group) keep(p *Process, started chan<- error) {
 	default:
 		select {
 		case g.died <- p:
-		default: // somebody else died first
+		default: // nobody has asked for so long that one more says nothing new
 		}
 	}
 }
 
-// Wait waits until ctx ends (nil) or a child ends by itself (*Death).
+// Wait waits until ctx ends (nil) or a child ends by itself (*Death). Each end is told once, in its order.
 func (g *Group) Wait(ctx context.Context) error {
 	select {
 	case p := <-g.died:
@@ -159,8 +161,16 @@ func (p *Process) Kill() {
 	<-p.gone
 }
 
+// End asks the child to end, and returns when it is gone. How long it may take is its own matter. Nobody is told of it as of
+// a death. It returns how the child ended.
+func (p *Process) End() error {
+	p.terminate()
+	<-p.gone
+	return p.err
+}
+
 func (p *Process) terminate() {
-	close(p.stopping)
+	p.asked.Do(func() { close(p.stopping) })
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may be gone
 }
 

@@ -2,10 +2,12 @@ package launch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,8 +27,33 @@ type Config struct {
 	SMTP  int // port of the mail server
 	// PortalHost is the host name of the portal; empty: localhost. 127.0.0.1 makes it another site than the issuer.
 	PortalHost string
+	// Databases are data source names for where the services keep what lasts; empty: SQLite files in Dir.
+	Databases Databases
+	// Redis is the URL of where replicas share the rest; empty: every process keeps that to itself.
+	Redis string
 	// Flags and Env are added for single services, by name.
 	Flags, Env map[string][]string
+
+	replica int // from 1; 0: there is one of each
+	at      ServicePorts
+}
+
+// Databases are those of the two services.
+type Databases struct{ IDP, Cases string }
+
+// Replica returns the configuration of one of several replicas, which listens at ports of its own and is reached through a
+// load balancer at the ports of c. n counts from 1.
+func (c Config) Replica(n int, at ServicePorts) Config {
+	c.replica, c.at = n, at
+	return c
+}
+
+// listens is where a process of c listens.
+func (c Config) listens() ServicePorts {
+	if c.replica == 0 {
+		return c.Ports
+	}
+	return c.at
 }
 
 // ServicePorts are the ports of the public and the private listeners.
@@ -49,6 +76,9 @@ func (c Config) Portal() string {
 // Admin is the base URL of the identity provider's private listener.
 func (c Config) Admin() string { return base("127.0.0.1", c.Ports.IDPPrivate) }
 
+// loopback is where a load balancer of ours sends from.
+const loopback = "127.0.0.0/8,::1/128"
+
 const mailFrom = "Ellis <no-reply@ellis.example>"
 
 func (c Config) smtpURL() string { return "smtp://" + Loopback(c.SMTP) }
@@ -62,43 +92,70 @@ func (c Config) path(name string) string { return filepath.Join(c.Dir, name) }
 func (c Config) SecretFile(name string) string { return filepath.Join(c.Dir, "secrets", name) }
 
 // The databases.
-func (c Config) idpDatabase() string  { return "sqlite:" + c.path("idp.db") }
-func (c Config) caseDatabase() string { return "sqlite:" + c.path("cases.db") }
+func (c Config) idpDatabase() string  { return cmp.Or(c.Databases.IDP, "sqlite:"+c.path("idp.db")) }
+func (c Config) caseDatabase() string { return cmp.Or(c.Databases.Cases, "sqlite:"+c.path("cases.db")) }
+
+// checkpoints is the file of signed checkpoints. Each replica has its own, as if it was on a machine of its own: each is a
+// witness by itself.
+func (c Config) checkpoints() string {
+	if c.replica > 1 {
+		return c.path("checkpoints-" + strconv.Itoa(c.replica))
+	}
+	return c.path("checkpoints")
+}
 
 // IDPSpec starts the identity provider.
 func (c Config) IDPSpec() Spec {
-	return c.spec(IDP, c.Binaries.IDP, c.Ports.IDP, c.Ports.IDPPrivate, "serve",
-		"--issuer", c.Issuer(), "--database", c.idpDatabase(),
+	return c.spec(IDP, c.Binaries.IDP, c.listens().IDP, c.listens().IDPPrivate, "serve",
+		"--issuer", c.Issuer(),
 		"--smtp-url", c.smtpURL(), "--mail-from", mailFrom,
-		"--kek-file", c.SecretFile(kek), "--pepper-file", c.SecretFile(pepper), "--checkpoint-file", c.path("checkpoints"))
+		"--kek-file", c.SecretFile(kek), "--pepper-file", c.SecretFile(pepper), "--checkpoint-file", c.checkpoints())
 }
 
 // CaseAPISpec starts the case API.
 func (c Config) CaseAPISpec() Spec {
-	return c.spec(CaseService, c.Binaries.CaseService, c.Ports.CaseAPI, c.Ports.CaseAPIPrivate, "serve",
-		"--issuer", c.Issuer(), "--audience", c.CaseAPI(), "--database", c.caseDatabase(), "--code-key-file", c.SecretFile(codeKey))
+	return c.spec(CaseService, c.Binaries.CaseService, c.listens().CaseAPI, c.listens().CaseAPIPrivate, "serve",
+		"--issuer", c.Issuer(), "--audience", c.CaseAPI(), "--code-key-file", c.SecretFile(codeKey))
 }
 
 // PortalSpec starts the portal as a client whose secret is in the file SecretFile(clientID).
 func (c Config) PortalSpec(clientID string) Spec {
-	return c.spec(Portal, c.Binaries.CaseService, c.Ports.Portal, c.Ports.PortalPrivate, "portal",
+	return c.spec(Portal, c.Binaries.CaseService, c.listens().Portal, c.listens().PortalPrivate, "portal",
 		"--issuer", c.Issuer(), "--api", c.CaseAPI(), "--public-url", c.Portal(),
 		"--client-id", clientID, "--client-secret-file", c.SecretFile(clientID))
 }
 
 func (c Config) spec(name, path string, public, private int, args ...string) Spec {
 	args = append(args, "--listen", Loopback(public), "--private-listen", Loopback(private))
-	return Spec{
-		Name: name, Path: path, Args: append(args, c.Flags[name]...), Env: c.Env[name],
-		Ready: base("127.0.0.1", private) + "/readyz",
+	s := Spec{Name: name, Path: path, Args: append(args, c.Flags[name]...), Env: slices.Concat(c.stores(name), c.Env[name]), Ready: base("127.0.0.1", private) + "/readyz"}
+	if c.replica > 0 {
+		s.Name += "-" + strconv.Itoa(c.replica)
 	}
+	return s
+}
+
+// stores are the variables that say where a service keeps its data: the list of processes would show passwords to everybody.
+func (c Config) stores(name string) (env []string) {
+	switch name {
+	case IDP:
+		env = append(env, "IDP_DATABASE="+c.idpDatabase())
+		if c.Redis != "" {
+			env = append(env, "IDP_REDIS="+c.Redis)
+		}
+		if c.replica > 0 {
+			env = append(env, "IDP_TRUSTED_PROXIES="+loopback)
+		}
+	case CaseService:
+		env = append(env, "CASESERVICE_DATABASE="+c.caseDatabase())
+	}
+	return env
 }
 
 // CommandEnv are the variables with which the commands of both services find their data, so that a shell that has them
 // needs no flags.
 func (c Config) CommandEnv() []string {
 	return []string{
-		"IDP_DATABASE=" + c.idpDatabase(), "IDP_ISSUER=" + c.Issuer(), "IDP_CHECKPOINT_FILE=" + c.path("checkpoints"),
+		"IDP_DATABASE=" + c.idpDatabase(), "IDP_ISSUER=" + c.Issuer(), "IDP_CHECKPOINT_FILE=" + c.checkpoints(),
 		"IDP_KEK_FILE=" + c.SecretFile(kek), "IDP_PEPPER_FILE=" + c.SecretFile(pepper), "IDP_SMTP_URL=" + c.smtpURL(), "IDP_MAIL_FROM=" + mailFrom,
 		"IDP_URL=" + c.Admin(), // what `idp healthcheck` asks
 		"CASESERVICE_DATABASE=" + c.caseDatabase(), "CASESERVICE_ISSUER=" + c.Issuer(), "CASESERVICE_AUDIENCE=" + c.CaseAPI(),
