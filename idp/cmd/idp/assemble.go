@@ -77,7 +77,7 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 	p.leader = lease.New(lease.Config{Name: "jobs", Store: p.store, Commit: p.store, Clock: s.clock, Log: s.log})
 	p.held = p.store.Under(p.leader.Condition)
 	p.metrics.MustRegister(leads(p.leader))
-	keys := keyring.Deps{Store: p.store, Commit: p.store, Seal: p.sealer, Clock: s.clock}
+	keys := keyring.Deps{Store: p.store, Commit: p.store, Seal: p.sealer, Clock: s.clock, External: s.signer}
 	p.ring = keyring.New(keys)
 	keys.Commit = p.held
 	p.keeper = keyring.New(keys)

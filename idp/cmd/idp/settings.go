@@ -14,6 +14,7 @@ import (
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/config"
 	"ellis.example/idp/internal/factor"
+	"ellis.example/idp/internal/keyring"
 	"ellis.example/idp/internal/notify"
 	"ellis.example/idp/internal/store/redisstore/redisdb"
 	"ellis.example/idp/internal/throttle"
@@ -29,6 +30,7 @@ type settings struct {
 	private    string
 	relay      *notify.Relay
 	kek        [][]byte // the first one seals
+	signer     keyring.External
 	pepper     []byte
 	checkpoint string // file of signed checkpoints; empty: none are kept
 	export     string // file that the audit is exported to; empty: none
@@ -54,6 +56,7 @@ func databaseFlags(f *pflag.FlagSet) {
 // keyFlags are those of every command that opens sealed secrets.
 func keyFlags(f *pflag.FlagSet) {
 	config.SecretFlag(f, envPrefix, "kek", "key-encryption keys, 32 random bytes each, one a line: the first seals signing keys, TOTP seeds and mail, the others open what older ones sealed")
+	signerFlags(f)
 }
 
 func pepperFlag(f *pflag.FlagSet) {
@@ -120,6 +123,9 @@ func readSettings(cmd *cobra.Command) (s settings, err error) {
 		return s, err
 	}
 	if s.kek, err = readKEKs(cmd); err != nil {
+		return s, err
+	}
+	if s.signer, err = readSigner(cmd); err != nil {
 		return s, err
 	}
 	if s.pepper, err = config.Key(cmd.Flags(), envPrefix, "pepper"); err != nil {

@@ -44,7 +44,11 @@ func newRing(cmd *cobra.Command, st *sqlstore.Store) (*keyring.Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return keyring.New(keyring.Deps{Store: st, Commit: st, Seal: s, Clock: clock.System{}, Actor: operator()}), nil
+	ext, err := readSigner(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return keyring.New(keyring.Deps{Store: st, Commit: st, Seal: s, Clock: clock.System{}, Actor: operator(), External: ext}), nil
 }
 
 // withAdmin opens what the registry of clients and APIs needs. Keys are made where a registration asks for an algorithm

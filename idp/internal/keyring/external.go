@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -143,6 +144,9 @@ func (c *call) Public() crypto.PublicKey { return c.s.public }
 
 // Sign implements crypto.Signer.
 func (c *call) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) (sig []byte, err error) {
+	if _, pss := opts.(*rsa.PSSOptions); pss { // the salt is as long as the hash (RFC 7518 §3.5); tokens know no "auto"
+		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: opts.HashFunc()}
+	}
 	sig, c.err = within(c.ctx, c.s.outside, signPatience, func(ctx context.Context) ([]byte, error) {
 		return c.s.outside.ext.Sign(ctx, c.s.id, digest, opts)
 	})
