@@ -110,6 +110,14 @@ func (i *Issuer) ForgetCursors() {
 	i.ring()
 }
 
+// Hold sets how long a poll waits; two seconds at first.
+func (i *Issuer) Hold(d time.Duration) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.feed.hold = d
+	i.ring()
+}
+
 // WithoutFeed takes the feed out of the metadata, or puts it back.
 func (i *Issuer) WithoutFeed(none bool) {
 	i.mu.Lock()
@@ -172,8 +180,8 @@ func (i *Issuer) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 	i.mu.Lock()
 	i.feed.polls++
-	i.mu.Unlock()
 	deadline := time.After(i.feed.hold)
+	i.mu.Unlock()
 	for {
 		n, generation := 0, 0
 		i.mu.Lock()
