@@ -48,6 +48,8 @@ func newPair(t *testing.T) *pair {
 		t.Cleanup(func() { _ = p.all[i].close() })
 	}
 	w.p = p.all[0]
+	_, err = w.p.leader.Try(t.Context()) // to the tests' own turns of mail
+	w.must(err)
 	w.must(w.template.fill(t.Context(), w.p))
 	w.clock.Advance(time.Hour)
 	var n atomic.Int64
