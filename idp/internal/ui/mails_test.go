@@ -1,6 +1,7 @@
 package ui_test
 
 import (
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -107,4 +108,23 @@ func FuzzMail_GreetingStaysOneHarmlessLine(f *testing.F) {
 			t.Errorf("%q became %q", name, lines[0])
 		}
 	})
+}
+
+// A page that nobody looked at before is made from what mails are made from, too: having sent one takes nothing away.
+func TestRender_MakesPagesAfterMails(t *testing.T) {
+	t.Parallel()
+	r, err := ui.New(ui.Brand{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range i18n.Languages() {
+		if _, _, _, err := r.Mail(lang, uitest.Mails()[0]); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := r.Render(io.Discard, lang, uitest.Pages()[0]); err != nil {
+				t.Errorf("%s: %v", lang, err)
+			}
+		}
+	}
 }
