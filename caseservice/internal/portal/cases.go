@@ -28,6 +28,9 @@ func ask[T any](ctx context.Context, p *Portal, v signin.Visit, do func(ctx cont
 	refused := ""
 	for range 2 {
 		token, err := p.Gate.AccessToken(ctx, v, refused)
+		if refused != "" && errors.Is(err, signin.ErrSessionEnded) {
+			err = signin.ErrSessionEnded.Because(errTokenRefused.Because(err)) // both say so: it was revoked
+		}
 		if err != nil {
 			return none, err
 		}

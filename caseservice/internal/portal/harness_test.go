@@ -58,30 +58,27 @@ type world struct {
 	revoked revoked // what the API has been told of
 }
 
-// revoked are sessions whose tokens the API takes no more.
+// revoked are people whose tokens the API takes no more.
 type revoked struct {
 	mu  sync.Mutex
-	sid map[string]bool
+	sub string
 }
 
 // Check implements accesstoken.Revocations.
 func (r *revoked) Check(_ context.Context, t *feed.Token, _ string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.sid[t.SID] {
+	if t.Sub == r.sub {
 		return feed.ErrRevoked
 	}
 	return nil
 }
 
-// add revokes the sessions that are named, and no others.
-func (r *revoked) add(sid ...string) {
+// only makes a person the one whose tokens are refused.
+func (r *revoked) only(sub string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sid = map[string]bool{}
-	for _, s := range sid {
-		r.sid[s] = true
-	}
+	r.sub = sub
 }
 
 // door stands before the case API.

@@ -169,6 +169,38 @@ func TestTokens_RevokedAtTheIssuerEndTheSession(t *testing.T) {
 	b.signIn()
 }
 
+func TestTokens_RevokedOnesEndTheSessionAtOnceAndThePageSaysWhy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, lang := range []string{"en", "es"} {
+		b := w.browser()
+		b.signIn()
+		if p := b.get("/cases"); p.status != http.StatusOK {
+			t.Fatal(p.status)
+		}
+		w.issuer.RevokeAll()
+		w.revoked.only(ana) // long before the token's end
+		r := b.request(http.MethodGet, "/claim", nil)
+		if p := b.send(r); p.status != http.StatusOK { // a page that needs no token
+			t.Fatal(p.status)
+		}
+		r = b.request(http.MethodGet, "/cases", nil)
+		r.Header.Set("Accept-Language", lang)
+		p := b.send(r)
+		says := map[string]string{"en": "took back the permission", "es": "retiró el permiso"}[lang]
+		if p.status != http.StatusUnauthorized || !strings.Contains(p.body, says) || !strings.Contains(p.body, `href="/signin"`) {
+			t.Errorf("%d %s", p.status, p.body)
+		}
+		if p := b.get("/cases"); p.status != http.StatusUnauthorized || strings.Contains(p.body, says) {
+			t.Errorf("the session goes on: %d", p.status)
+		}
+		if n, _ := w.memory.Len(); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
+		w.revoked.only("")
+	}
+}
+
 func TestTokens_IssuerDownAtARenewalIsAPageAndTheSessionStays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -110,7 +110,9 @@ func (p *Portal) failure(w http.ResponseWriter, r *http.Request, f *fault.Error)
 	case f.Code == errHost.Code: // cookies and forms would belong to another host
 		return ui.ErrorPage{Base: ui.Base{}, Status: statusOf(f), Code: f.Code, HomeURL: p.PublicURL.String()}
 	case errors.Is(f, signin.ErrNoSession), errors.Is(f, signin.ErrSessionEnded):
-		return ui.SessionEnded{Base: p.base(w, r, ""), Was: errors.Is(f, signin.ErrSessionEnded), SignInURL: signInURL(here(r))}
+		return ui.SessionEnded{
+			Base: p.base(w, r, ""), Was: errors.Is(f, signin.ErrSessionEnded), Revoked: errors.Is(f, errTokenRefused), SignInURL: signInURL(here(r)),
+		}
 	case f.Kind == fault.Unavailable:
 		return ui.Unavailable{Base: p.anyBase(w, r, ""), Wait: f.RetryAfter, RetryURL: here(r), Support: support}
 	case strings.HasPrefix(f.Code, "signin_"):

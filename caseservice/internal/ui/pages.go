@@ -110,6 +110,7 @@ type SignedOut struct {
 type SessionEnded struct {
 	Base
 	Was       bool // there was a session, and it ended
+	Revoked   bool // before its time: at the issuer somebody signed out, withdrew the permission or changed the account
 	SignInURL string
 }
 
