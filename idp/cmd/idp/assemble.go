@@ -210,6 +210,7 @@ func (p *provider) wire(sec secrets) error {
 	protocol, err := oauth.New(oauth.Deps{
 		Issuer: p.issuer, Clients: clients, APIs: apis, Keys: p.ring, Grants: p.store, Spent: p.store, Commit: p.store, Flows: flows, Codes: codes,
 		Gather: gather, Accounts: p.store, Sessions: p.store, Acts: act, Networks: networks, Strangers: p.strange, Edge: edge, Show: shown.Show, Clock: p.clock, RefreshSecret: sec.refresh,
+		Feed: p.follow(), CountPoll: counter(p.metrics, "idp_feed_polls_total", "Polls of APIs for what was revoked, by outcome."), ObserveDelay: feedDelay(p.metrics),
 	})
 	if err != nil {
 		return err

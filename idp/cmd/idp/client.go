@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -216,32 +215,6 @@ func newClientRotate() *cobra.Command {
 			})
 		},
 	}
-}
-
-func newAPI() *cobra.Command {
-	cmd := &cobra.Command{Use: "api", Short: "Show registered APIs; `idp apply` registers them"}
-	databaseFlags(cmd.PersistentFlags())
-	cmd.AddCommand(&cobra.Command{
-		Use: "list", Short: "List APIs with their scopes", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withReadAdmin(cmd, func(ctx context.Context, a *admin.Admin) error {
-				list, err := a.ListAPIs(ctx)
-				if err != nil {
-					return err
-				}
-				var lines []string
-				for _, x := range list {
-					var scopes []string
-					for _, s := range x.Scopes {
-						scopes = append(scopes, s.Name)
-					}
-					lines = append(lines, fmt.Sprintf("%-16s %-6s %-40s %s", x.ID, x.SigningAlg, x.Audience, strings.Join(scopes, " ")))
-				}
-				return say(cmd, map[string]any{"apis": list}, lines...)
-			})
-		},
-	})
-	return cmd
 }
 
 func newApply() *cobra.Command {

@@ -40,9 +40,9 @@ var epoch = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 // registered is what every world has registered. Secrets are made and kept in the template.
 const registered = `
 apis:
-  - {id: cases, audience: "https://cases.example", name: {en: Case status, es: Estado del caso}, scopes: [
+  - {id: cases, client_id: cases, audience: "https://cases.example", name: {en: Case status, es: Estado del caso}, scopes: [
       {name: cases.read, en: See your cases, es: Ver sus casos}, {name: cases.write, en: Change your cases, es: Cambiar sus casos}]}
-  - {id: letters, audience: "https://letters.example", signing_alg: EdDSA, name: {en: Letters, es: Cartas}, scopes: [
+  - {id: letters, client_id: letters, audience: "https://letters.example", signing_alg: EdDSA, name: {en: Letters, es: Cartas}, scopes: [
       {name: letters.read, en: Read your letters, es: Leer sus cartas}]}
 clients:
   - {client_id: web, client_name: Harbour Portal, redirect_uris: ["https://app.example/cb", "https://app.example/other?tenant=1"], post_logout_redirect_uris: ["https://app.example/bye"],

@@ -35,7 +35,7 @@ func newKeys() *cobra.Command {
 	}
 	rotate.Flags().String("alg", "ES256", "algorithm of the key: ES256, RS256, PS256 or EdDSA")
 	rotate.Flags().Bool("emergency", false, "the key has leaked: discard it at once with every token that it signed")
-	cmd.AddCommand(rotate, newKeysRewrap(), &cobra.Command{
+	cmd.AddCommand(rotate, newKeysRewrap(), newKeysRevoke(), &cobra.Command{
 		Use: "list", Short: "List keys with their states", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error { return sayKeys(ctx, cmd, st) })

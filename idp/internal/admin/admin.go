@@ -84,9 +84,6 @@ func (a *Admin) ShowClient(ctx context.Context, id string) (client.Client, error
 	return a.d.Store.Client(ctx, id)
 }
 
-// ListAPIs lists all APIs, by id.
-func (a *Admin) ListAPIs(ctx context.Context) ([]api.API, error) { return a.d.Store.APIs(ctx) }
-
 // CreateClient registers a client. Without an id it gets one; without a secret, when it needs one, it gets one too. Errors:
 // a fault of kind Invalid that names every problem; ErrExists; client.ErrSecretForm.
 func (a *Admin) CreateClient(ctx context.Context, c client.Client, secret, by string) (ClientResult, error) {

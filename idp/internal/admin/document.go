@@ -83,9 +83,9 @@ func (s *state) plan(d *document, now time.Time, by string) (out []planned, err 
 	}
 	problems = append(problems, d.twice()...)
 	for i, a := range d.APIs {
-		p, err := (&state{after.apis, nil}).planAPI(a, by)
+		p, err := (&state{after.apis, after.clients}).planAPI(a, by)
 		if err == nil {
-			p, err = (&state{apis: s.justAPI(a.ID)}).planAPI(a, by)
+			p, err = (&state{s.justAPI(a.ID), after.clients}).planAPI(a, by)
 		}
 		if err != nil {
 			note("apis", i, err)

@@ -3,14 +3,17 @@ package admin
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"ellis.example/idp/internal/api"
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/client"
+	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/grant"
 	"ellis.example/idp/internal/unit"
 )
@@ -152,11 +155,25 @@ func fieldsOf(v any) map[string]any {
 	return m
 }
 
+// checkServer checks the client that an API's own server is.
+func (s *state) checkServer(a api.API) error {
+	c := s.client(a.ClientID)
+	switch {
+	case a.ClientID == "":
+		return nil
+	case c == nil:
+		return fault.New(fault.Invalid, "api_metadata", "client_id: no client "+strconv.Quote(a.ClientID)+" is registered").At("client_id")
+	case c.WithDefaults().TokenEndpointAuth != client.AuthBasic:
+		return fault.New(fault.Invalid, "api_metadata", "client_id: let "+strconv.Quote(a.ClientID)+" authenticate with "+client.AuthBasic).At("client_id")
+	}
+	return nil
+}
+
 // planAPI works out what brings an API to what a says.
 func (s *state) planAPI(a api.API, by string) (planned, error) {
 	a = a.WithDefaults()
 	var lines []string
-	for _, f := range flatten(a.Validate(s.apis)) {
+	for _, f := range flatten(errors.Join(a.Validate(s.apis), s.checkServer(a))) {
 		lines = append(lines, "API "+a.ID+": "+f.Message)
 	}
 	if err := refuse(lines); err != nil {

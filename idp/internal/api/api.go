@@ -13,7 +13,9 @@ type API struct {
 	Name       map[string]string `json:"name" yaml:"name"`         // by language
 	SigningAlg string            `json:"signing_alg" yaml:"signing_alg"`
 	Scopes     []Scope           `json:"scopes" yaml:"scopes"`
-	Version    int64             `json:"-" yaml:"-"`
+	// ClientID is the client as which the API's own server asks: whether its tokens stand, and what was revoked. Empty: none.
+	ClientID string `json:"client_id,omitempty" yaml:"client_id"`
+	Version  int64  `json:"-" yaml:"-"`
 }
 
 // Scope is one permission with its plain words by language.

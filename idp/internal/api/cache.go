@@ -39,15 +39,19 @@ type Registry struct {
 	list       []API
 	byID       map[string]*API
 	byAudience map[string]*API
+	byClient   map[string]*API
 	owner      map[string]*API
 	words      map[string]map[string]string // scope → language → words
 }
 
 func index(list []API) *Registry {
-	r := &Registry{list: list, byID: map[string]*API{}, byAudience: map[string]*API{}, owner: map[string]*API{}, words: map[string]map[string]string{}}
+	r := &Registry{list: list, byID: map[string]*API{}, byAudience: map[string]*API{}, byClient: map[string]*API{}, owner: map[string]*API{}, words: map[string]map[string]string{}}
 	for i := range list {
 		a := &list[i]
 		r.byID[a.ID], r.byAudience[a.Audience] = a, a
+		if a.ClientID != "" {
+			r.byClient[a.ClientID] = a
+		}
 		for _, s := range a.Scopes {
 			r.owner[s.Name], r.words[s.Name] = a, s.Words
 		}
@@ -63,6 +67,9 @@ func (r *Registry) ByID(id string) (*API, error) { return found(r.byID[id]) }
 
 // ByAudience returns the API that a resource parameter names, byte for byte (RFC 8707 §2). Errors: ErrNotFound.
 func (r *Registry) ByAudience(audience string) (*API, error) { return found(r.byAudience[audience]) }
+
+// ByClient returns the API whose own server is the client. Errors: ErrNotFound.
+func (r *Registry) ByClient(id string) (*API, error) { return found(r.byClient[id]) }
 
 // ScopeOwner returns the API that a scope belongs to. Errors: ErrNotFound, for protocol scopes too.
 func (r *Registry) ScopeOwner(scope string) (*API, error) { return found(r.owner[scope]) }

@@ -113,6 +113,7 @@ func (a API) checkScopes(p *problems) {
 // checkBeside refuses what another API has already: a token must be for one of them only.
 func (a API) checkBeside(p *problems, o API) {
 	p.check(a.Audience != o.Audience, "audience", "it is that of API "+o.ID+"; give each API its own")
+	p.check(a.ClientID == "" || a.ClientID != o.ClientID, "client_id", "it is that of API "+o.ID+"; give each API its own")
 	for i, s := range a.Scopes {
 		taken := slices.ContainsFunc(o.Scopes, func(t Scope) bool { return t.Name == s.Name })
 		p.check(!taken, "scopes["+strconv.Itoa(i)+"]", s.Name+" belongs to API "+o.ID+"; choose another name")

@@ -43,6 +43,7 @@ func (p *Provider) metadata() map[string]any {
 		"introspection_endpoint":                p.issuer + "/introspect",
 		"revocation_endpoint":                   p.issuer + "/revoke",
 		"end_session_endpoint":                  p.issuer + "/logout",
+		"ellis_events_endpoint":                 p.issuer + "/events/poll", // for the APIs' own clients (RFC 8936)
 		"response_types_supported":              []string{"code"},
 		"response_modes_supported":              []string{"query", "form_post"},
 		"grant_types_supported":                 []string{client.GrantCode, client.GrantRefresh, client.GrantClientCredentials},

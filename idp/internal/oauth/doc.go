@@ -6,7 +6,7 @@
 //
 //	GET      /.well-known/openid-configuration, /.well-known/oauth-authorization-server, /jwks
 //	GET POST /authorize, and GET /authorize?flow=ID where the steps of a sign-in return to
-//	POST     /token, /introspect, /revoke
+//	POST     /token, /introspect, /revoke, /events/poll
 //	GET POST /userinfo
 //	GET POST /logout, POST /logout/confirm
 //

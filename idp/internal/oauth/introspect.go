@@ -48,7 +48,7 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) error {
 }
 
 // introspected finds the token and says it to those whose business it is: the client that it was issued to, and the client
-// that stands for its API, which has the API's id as its client_id.
+// that its API is registered with.
 func (p *Provider) introspected(ctx context.Context, c *caller, text string) (introspection, audit.Event, error) {
 	e := p.clientEvent(ctx, "token.introspected", c.ID)
 	if ident.IsToken(ident.RefreshToken, text) {
@@ -63,12 +63,11 @@ func (p *Provider) introspected(ctx context.Context, c *caller, text string) (in
 	}
 	mine := b.claims.ClientID == c.ID
 	if !mine {
-		apis, err := p.APIs.Get(ctx)
+		a, err := p.standsFor(ctx, c)
 		if err != nil {
 			return introspection{}, e, err
 		}
-		a, err := apis.ByID(c.ID)
-		mine = err == nil && a.Audience == b.claims.Audience
+		mine = a != nil && a.Audience == b.claims.Audience
 	}
 	e.JTI, e.Grant, e.Account, e.Session, e.Txn = b.claims.JTI, b.grant.ID, b.grant.Account, b.grant.Session, b.grant.Txn
 	if !mine {

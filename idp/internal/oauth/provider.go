@@ -42,6 +42,8 @@ type Keys interface {
 	VerifyOld(ctx context.Context, compact string, types ...string) ([]byte, error)
 	// JWKS returns the published set and its entity tag.
 	JWKS(ctx context.Context) (body []byte, etag string, err error)
+	// Refresh looks for changes of the keys now.
+	Refresh(ctx context.Context) error
 	// Pairwise derives the identifier that an audience knows something by.
 	Pairwise(kind, audience, internal string) string
 }
@@ -76,7 +78,10 @@ type Deps struct {
 	Edge          *web.Edge
 	Show          func(w http.ResponseWriter, r *http.Request, status int, p ui.Page) error // in the reader's language
 	Clock         clock.Clock
-	RefreshSecret []byte // 256 bits: seals successors for the retry window
+	Feed          Follower
+	CountPoll     func(outcome string)      // of the feed
+	ObserveDelay  func(since time.Duration) // between the commit of an event and its answer
+	RefreshSecret []byte                    // 256 bits: seals successors for the retry window
 }
 
 // Provider answers the protocol's endpoints. It is safe for concurrent use.
@@ -92,7 +97,8 @@ type Provider struct {
 func New(d Deps) (*Provider, error) {
 	missing := d.Issuer == nil || d.Clients == nil || d.APIs == nil || d.Keys == nil || d.Grants == nil || d.Spent == nil || d.Commit == nil ||
 		d.Flows == nil || d.Codes == nil || d.Gather == nil || d.Accounts == nil || d.Sessions == nil || d.Acts == nil || d.Edge == nil ||
-		d.Show == nil || d.Clock == nil || d.Networks == nil || d.Strangers == nil
+		d.Show == nil || d.Clock == nil || d.Networks == nil || d.Strangers == nil ||
+		d.Feed == nil || d.CountPoll == nil || d.ObserveDelay == nil
 	if missing {
 		return nil, errors.New("oauth: a dependency is missing")
 	}
@@ -120,6 +126,7 @@ func (p *Provider) Mount(r *mux.Router) {
 	r.Handle("/userinfo", p.browser(m{get: p.userinfo, post: p.userinfo}))
 	r.Handle("/revoke", p.browser(m{post: p.revoke}))
 	r.Handle("/introspect", p.Edge.OAuth(methods(m{post: p.introspect})))
+	r.Handle("/events/poll", p.Edge.Events(methods(m{post: p.eventsPoll})))
 	r.Handle("/authorize", p.page(m{get: p.authorize, post: p.authorize}, p.Edge.OpenPage))
 	r.Handle("/logout", p.page(m{get: p.logout, post: p.logout}, p.Edge.OpenPage))
 	r.Handle("/logout/confirm", p.page(m{post: p.logoutConfirm}, p.Edge.Page))

@@ -74,7 +74,12 @@ func (p *Provider) revocation(ctx context.Context, c *caller, text string) ([]un
 	} else if err != nil && !errors.Is(err, grant.ErrNotFound) {
 		return nil, e, err
 	}
-	return []unit.Write{grant.RevokeToken{JTI: a.JTI, At: now, Until: tombstoneOf(a)}}, e, nil
+	apis, err := p.APIs.Get(ctx)
+	if err != nil {
+		return nil, e, err
+	}
+	t, _ := p.byResource(apis, a.Audience) // an API whose audience changed takes none of its old tokens
+	return []unit.Write{grant.RevokeToken{JTI: a.JTI, API: t.id(), At: now, Until: tombstoneOf(a)}}, e, nil
 }
 
 // tombstoneOf is until when the revocation of a token is kept.

@@ -179,4 +179,3 @@ func (s *Store) FeedHeads(ctx context.Context) (feed.Heads, error) {
 	}, `SELECT f.name, coalesce(h.api, ''), coalesce(h.seq, 0) FROM feed_line f LEFT JOIN feed_heads h ON h.seq > 0`)
 	return h, err
 }
-
