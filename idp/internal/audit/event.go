@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"ellis.example/idp/internal/unit"
@@ -83,7 +84,7 @@ func Decode(writer string, seq int64, text []byte) (Stored, error) {
 	return Stored{Writer: writer, Seq: seq, At: b.At, Event: b.Event}, nil
 }
 
-// Refs returns every identifier by which the event can be found, internal and seen ones alike.
+// Refs returns every identifier by which the event can be found, internal and seen ones alike, each once.
 func (e Event) Refs() []string {
 	all := []string{e.Account, e.Client, e.Session, e.Flow, e.Grant, e.Family, e.JTI, e.Txn}
 	if e.Seen != nil {
@@ -91,7 +92,7 @@ func (e Event) Refs() []string {
 	}
 	out := all[:0]
 	for _, r := range all {
-		if r != "" {
+		if r != "" && !slices.Contains(out, r) {
 			out = append(out, r)
 		}
 	}

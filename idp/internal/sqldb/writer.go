@@ -35,9 +35,9 @@ const (
 
 // job is what one caller wants written.
 type job struct {
-	apply func(*Tx) error
-	event unit.Event // nil: none
-	body  []byte     // the event, encoded
+	apply func(*Tx) error // nil: nothing
+	event unit.Event      // nil: none
+	body  []byte          // the event, encoded
 	at    time.Time
 	alone bool // in a transaction of its own
 	long  bool // without the guard and with the patience of a command
@@ -90,7 +90,7 @@ func newWriter(db *DB) *writer {
 // old chain ends where the database says, whatever that is.
 func (w *writer) begin() { w.id, w.head = 0, chain.Head{Writer: ident.New(w.db.opt.Role)} }
 
-// Commit runs apply and appends e (nil: no event), both or neither, and returns when they are durable. apply may run
+// Commit runs apply (nil: nothing to run) and appends e (nil: no event), both or neither, and returns when they are durable. apply may run
 // more than once, each time from the beginning. When ctx ends first, the job is withdrawn or awaited: an effect is never
 // left in doubt. Errors: apply's *unit.Conflict; ErrBusy, ErrUnavailable, ErrClosed; ctx's.
 func (db *DB) Commit(ctx context.Context, apply func(*Tx) error, e unit.Event) error {
@@ -341,6 +341,7 @@ func (w *writer) applyAll(batch []*job) (err error) {
 
 // one applies a job. own is its verdict where the transaction goes on without it; err ends the transaction.
 func (w *writer) one(j *job, guarded bool) (own, err error) {
+	guarded = guarded && j.apply != nil // an event by itself is one statement, which is whole or nothing anyway
 	if guarded {
 		if err := w.t.control("SAVEPOINT unit"); err != nil {
 			return nil, err
@@ -363,8 +364,13 @@ func (w *writer) one(j *job, guarded bool) (own, err error) {
 }
 
 func (w *writer) apply(j *job) error {
-	if err := j.apply(w.t); err != nil || j.event == nil {
-		return err
+	if j.apply != nil {
+		if err := j.apply(w.t); err != nil {
+			return err
+		}
+	}
+	if j.event == nil {
+		return nil
 	}
 	if w.id == 0 {
 		id, err := w.db.opt.Chain.Enter(w.t, w.head.Writer, j.at)

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"strings"
 
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/sqldb"
@@ -36,13 +37,15 @@ func indexSome(t *sqldb.Tx) (int, error) {
 		return 0, err
 	}
 	last := from
+	rows := make([]any, 0, indexRows*indexColumns)
 	for _, e := range events {
 		for _, ref := range e.Refs() {
-			if _, err := t.Exec(`INSERT INTO audit_refs (ref, at, writer, seq) VALUES (?,?,?,?) ON CONFLICT DO NOTHING`, ref, micros(e.At), writer, e.Seq); err != nil {
-				return 0, err
-			}
+			rows = append(rows, ref, micros(e.At), writer, e.Seq)
 		}
 		last = e.Seq
+	}
+	if err := insertRefs(t, rows); err != nil {
+		return 0, err
 	}
 	if last == from { // a hole in the record: verification names it, the index steps over it
 		err = t.Row(`SELECT coalesce(min(seq), ?) FROM audit_events WHERE writer = ? AND seq > ?`, from+indexRows, writer, from).Scan(&last)
@@ -53,6 +56,31 @@ func indexSome(t *sqldb.Tx) (int, error) {
 	}
 	_, err = t.Exec(`UPDATE audit_writers SET indexed = ? WHERE id = ? AND indexed < ?`, last, writer, last)
 	return max(len(events), 1), err
+}
+
+const (
+	indexColumns = 4
+	indexMany    = 32 // rows of one statement: a statement by itself costs more than its row
+)
+
+var (
+	insertRef  = `INSERT INTO audit_refs (ref, at, writer, seq) VALUES (?,?,?,?) ON CONFLICT DO NOTHING`
+	insertMany = strings.Replace(insertRef, "(?,?,?,?)", strings.Repeat("(?,?,?,?),", indexMany-1)+"(?,?,?,?)", 1)
+)
+
+// insertRefs adds rows to the index: the columns of one after those of another.
+func insertRefs(t *sqldb.Tx, columns []any) error {
+	query, n := insertMany, indexMany*indexColumns
+	for len(columns) > 0 {
+		if len(columns) < n {
+			query, n = insertRef, indexColumns
+		}
+		if _, err := t.Exec(query, columns[:n]...); err != nil {
+			return err
+		}
+		columns = columns[n:]
+	}
+	return nil
 }
 
 func nextEvents(t *sqldb.Tx, writer, from int64) (out []audit.Stored, err error) {

@@ -54,14 +54,14 @@ func (s *Store) Under(condition func() unit.Write) *Store {
 	return &Store{db: s.db, condition: condition, fed: s.fed, watch: s.watch}
 }
 
-// bound puts what a caller wants under the condition of the store.
+// bound puts what a caller wants (nil: nothing) under the condition of the store.
 func (s *Store) bound(apply func(*sqldb.Tx) error) func(*sqldb.Tx) error {
 	if s.condition == nil {
 		return apply
 	}
 	w := s.condition()
 	return func(t *sqldb.Tx) error {
-		if err := applyWrite(t, w); err != nil {
+		if err := applyWrite(t, w); err != nil || apply == nil {
 			return err
 		}
 		return apply(t)

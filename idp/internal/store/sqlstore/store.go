@@ -89,16 +89,24 @@ func (s *Store) Commit(ctx context.Context, u unit.Unit) error {
 	if raises(u) {
 		commit = s.db.Alone
 	}
-	err := commit(ctx, s.bound(func(t *sqldb.Tx) error {
-		for _, w := range u.Writes {
+	err := commit(ctx, s.bound(writing(u.Writes)), u.Event)
+	if f := s.fed.Load(); err == nil && f != nil && tells(u) {
+		(*f)()
+	}
+	return err
+}
+
+// writing applies writes in their order; nil: there are none.
+func writing(writes []unit.Write) func(*sqldb.Tx) error {
+	if len(writes) == 0 {
+		return nil
+	}
+	return func(t *sqldb.Tx) error {
+		for _, w := range writes {
 			if err := applyWrite(t, w); err != nil {
 				return err
 			}
 		}
 		return nil
-	}), u.Event)
-	if f := s.fed.Load(); err == nil && f != nil && tells(u) {
-		(*f)()
 	}
-	return err
 }
