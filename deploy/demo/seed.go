@@ -11,6 +11,8 @@ import (
 	"sync"
 	"text/template"
 	"time"
+
+	"ellis.example/deploy/internal/launch"
 )
 
 const (
@@ -109,7 +111,12 @@ func (d *demo) apply(ctx context.Context, data *data) error {
 			data.state.Secrets[c.ID] = c.Secret
 		}
 	}
-	return os.WriteFile(d.cfg.SecretFile(portalID), []byte(data.state.Secrets[portalID]+"\n"), 0o600)
+	for _, id := range []string{portalID, launch.CaseAPIClient} {
+		if err := os.WriteFile(d.cfg.SecretFile(id), []byte(data.state.Secrets[id]+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *demo) createPerson(ctx context.Context, p profile) (person, error) {

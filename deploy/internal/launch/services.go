@@ -19,6 +19,9 @@ const (
 	Portal      = "portal"
 )
 
+// CaseAPIClient is the client_id as which the case API asks the identity provider, and the name of the file of its secret.
+const CaseAPIClient = "case-api"
+
 // Config says how the services run. They keep their data in Dir and are reached on loopback.
 type Config struct {
 	Binaries
