@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"ellis.example/deploy/internal/launch"
+)
+
+const seed = 7 // of every short run: what fails once fails again
+
+var built struct {
+	once sync.Once
+	launch.Binaries
+	err error
+}
+
+func binaries(t *testing.T) launch.Binaries {
+	t.Helper()
+	built.once.Do(func() {
+		root, err := launch.Root(".")
+		if err != nil {
+			built.err = err
+			return
+		}
+		built.Binaries, built.err = launch.Build(context.Background(), root, os.Stderr)
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return built.Binaries
+}
+
+// short runs every fault of a store once over one system.
+func short(t *testing.T, store string, again map[string]int) {
+	t.Helper()
+	s, err := openSystem(t.Context(), binaries(t), store, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r, err := newRun(s, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range faults() {
+		if f.store != "" && f.store != store {
+			continue
+		}
+		for range max(1, again[f.name]) {
+			rep, err := r.round(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%-22s %5d answered %4d refused %3d unanswered, again after %s", rep.fault, rep.answered, rep.refused, rep.unanswered, rep.recovered.Round(time.Millisecond))
+			for _, b := range rep.breaches {
+				t.Errorf("%s: %s", f.name, b)
+			}
+			if len(rep.breaches) > 0 {
+				t.FailNow()
+			}
+		}
+	}
+}
+
+func TestFaults_SQLite(t *testing.T) {
+	t.Parallel()
+	short(t, sqlite, map[string]int{"kill": 6})
+}
+
+func TestFaults_PostgreSQLAndRedis(t *testing.T) {
+	t.Parallel()
+	short(t, postgres, map[string]int{"kill": 3, "database crash": 2})
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"ellis.example/deploy/internal/launch"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// command runs faults for a time. It returns 0, 1 at the first breach or failure, 2 for a call that cannot be understood.
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	fs := flag.NewFlagSet("faults", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	minutes := fs.Float64("minutes", 1, "how long, for each store")
+	seed := fs.Int("seed", 1, "decides which faults happen and when")
+	store := fs.String("store", "both", "sqlite, postgres (with Redis) or both")
+	if err := fs.Parse(args); err != nil {
+		return 2
+	}
+	stores := []string{sqlite, postgres}
+	switch *store {
+	case sqlite, postgres:
+		stores = []string{*store}
+	case "both":
+	default:
+		fmt.Fprintf(stderr, "faults: --store is sqlite, postgres or both, not %q\n", *store)
+		return 2
+	}
+	if fs.NArg() > 0 || *minutes <= 0 {
+		fmt.Fprintln(stderr, "faults: it takes no arguments, and --minutes above zero")
+		return 2
+	}
+	fmt.Fprintf(stdout, "seed %d, %v minutes a store\n", *seed, *minutes)
+	for _, s := range stores {
+		if err := long(ctx, s, *seed, time.Duration(*minutes*float64(time.Minute)), stdout, stderr); err != nil {
+			fmt.Fprintln(stderr, "faults:", err)
+			return 1
+		}
+	}
+	return 0
+}
+
+var errBreach = errors.New("a rule was broken; the folder is kept")
+
+// long lets faults happen to one system until the time is over or a rule is broken.
+func long(ctx context.Context, store string, seed int, length time.Duration, stdout, stderr io.Writer) (err error) {
+	root, err := launch.Root(".")
+	if err != nil {
+		return err
+	}
+	b, err := launch.Build(ctx, root, stderr)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "ellis-faults-")
+	if err != nil {
+		return err
+	}
+	s, err := openSystem(ctx, b, store, dir)
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	defer func() {
+		err = errors.Join(err, s.close())
+		if !errors.Is(err, errBreach) {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	r, err := newRun(s, seed)
+	if err != nil {
+		return err
+	}
+	return r.until(ctx, time.Now().Add(length), stdout) //nolint:forbidigo // it is how long a person waits
+}
+
+// until lets faults happen until a time, and prints a line for each.
+func (r *run) until(ctx context.Context, end time.Time, stdout io.Writer) error {
+	var possible []fault
+	for _, f := range faults() {
+		if f.store == "" || f.store == r.sys.store {
+			possible = append(possible, f)
+		}
+	}
+	choice := dice(r.seed)
+	answered := 0
+	for time.Now().Before(end) { //nolint:forbidigo // as above
+		rep, err := r.round(ctx, possible[choice.roll(len(possible))])
+		if err != nil {
+			return err
+		}
+		answered += rep.answered
+		fmt.Fprintf(stdout, "%-8s %4d  %-22s %6d answered %5d refused %4d unanswered, again after %s\n",
+			r.sys.store, r.done, rep.fault, rep.answered, rep.refused, rep.unanswered, rep.recovered.Round(time.Millisecond))
+		for _, b := range rep.breaches {
+			fmt.Fprintln(stdout, "  BREACH", b)
+		}
+		if len(rep.breaches) > 0 {
+			return fmt.Errorf("%w: %s", errBreach, r.sys.cfg.Dir)
+		}
+	}
+	fmt.Fprintf(stdout, "%s: %d faults, %d answers, no breach\n", r.sys.store, r.done, answered)
+	return nil
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// kept is what the provider has in its database.
+type kept struct {
+	refresh  map[string]keptRefresh // by hash, in hexadecimal digits
+	families map[string]keptFamily
+	grants   map[string]keptGrant
+	access   map[string]string // jti → grant
+	events   []keptEvent
+}
+
+type keptRefresh struct {
+	family, child string
+	used          bool
+}
+
+type keptFamily struct {
+	grant   string
+	revoked bool
+}
+
+type keptGrant struct{ revoked bool }
+
+// keptEvent is what the oracle needs of an audit event.
+type keptEvent struct {
+	Type    string `json:"type"`
+	Outcome string `json:"outcome"`
+	JTI     string `json:"jti"`
+	Grant   string `json:"grant"`
+	Family  string `json:"family"`
+}
+
+// breach is one thing that must not be, by the rule that it breaks.
+type breach struct {
+	rule string
+	n    int // record of the ledger; 0: none in particular
+	what string
+}
+
+// String says it on one line.
+func (b breach) String() string { return fmt.Sprintf("%s: record %d: %s", b.rule, b.n, b.what) }
+
+// oracle compares what was answered with what is kept.
+type oracle struct {
+	records  []record
+	kept     kept
+	subjects map[string]string // person → subject
+	owners   map[string]string // person → case
+	now      time.Time
+	out      []breach
+}
+
+func (o *oracle) found(rule string, n int, format string, args ...any) {
+	o.out = append(o.out, breach{rule, n, fmt.Sprintf(format, args...)})
+}
+
+// judge returns every breach.
+func (o *oracle) judge() []breach {
+	o.accepted()
+	o.audited()
+	o.once()
+	o.lines()
+	o.dead()
+	o.own()
+	o.closed()
+	return o.out
+}
+
+// keptFor is how long the row of an access token is certainly there: it goes when the token has ended.
+const keptFor = 4 * time.Minute
+
+func hashOf(token string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(token))) }
+
+// accepted: no accepted write is missing (L1).
+func (o *oracle) accepted() {
+	for _, r := range o.records {
+		if !r.answered() {
+			continue
+		}
+		switch r.Op {
+		case opRedeem, opRefresh:
+			if _, ok := o.kept.access[r.JTI]; !ok && o.now.Sub(r.Ended) < keptFor {
+				o.found("L1", r.N, "access token %s was answered and is not kept", r.JTI)
+			}
+			if _, ok := o.kept.refresh[hashOf(r.Refresh)]; !ok {
+				o.found("L1", r.N, "a refresh token was answered and is not kept")
+			}
+			if old := o.kept.refresh[hashOf(r.Shown)]; r.Op == opRefresh && (!old.used || old.child != hashOf(r.Refresh)) {
+				o.found("L1", r.N, "the refresh token that was used does not lead to the one that was answered")
+			}
+		case opRevoke:
+			t, ok := o.kept.refresh[hashOf(r.Shown)]
+			f := o.kept.families[t.family]
+			if ok && (!f.revoked || !o.kept.grants[f.grant].revoked) {
+				o.found("L1", r.N, "the revocation of family %s was answered and is not kept", t.family)
+			}
+		}
+	}
+}
+
+// audited: each answer that issues has exactly one event (L2). Whether chains and checkpoints hold, the provider's own command
+// says.
+func (o *oracle) audited() {
+	issued, revoked := map[string]int{}, map[string]int{}
+	for _, e := range o.kept.events {
+		if e.Outcome != "allowed" {
+			continue
+		}
+		switch e.Type {
+		case "token.issued", "token.refreshed":
+			issued[e.JTI]++
+		case "token.revoked":
+			revoked[e.Family]++
+		}
+	}
+	for _, r := range o.records {
+		if !r.answered() {
+			continue
+		}
+		switch r.Op {
+		case opRedeem, opRefresh, opMachine:
+			if issued[r.JTI] != 1 {
+				o.found("L2", r.N, "%s of token %s has %d events", r.Op, r.JTI, issued[r.JTI])
+			}
+		case opRevoke:
+			if t, ok := o.kept.refresh[hashOf(r.Shown)]; ok && revoked[t.family] == 0 {
+				o.found("L2", r.N, "the revocation of family %s has no event", t.family)
+			}
+		}
+	}
+}
+
+// once: no code and no refresh token has two effects (L3).
+func (o *oracle) once() {
+	codes, parents := map[string]int{}, map[string]string{}
+	for _, r := range o.records {
+		if !r.answered() {
+			continue
+		}
+		switch r.Op {
+		case opRedeem:
+			if first, again := codes[r.Code]; again {
+				o.found("L3", r.N, "the code was good already for record %d", first)
+			}
+			codes[r.Code] = r.N
+		case opRefresh:
+			if child, again := parents[r.Shown]; again && child != r.Refresh {
+				o.found("L3", r.N, "the refresh token had another successor before")
+			}
+			parents[r.Shown] = r.Refresh
+		}
+	}
+}
+
+// lines: no family forks, and each has at most one leaf that can be used (L4).
+func (o *oracle) lines() {
+	leaves, parents := map[string]int{}, map[string]int{}
+	for hash, t := range o.kept.refresh {
+		if !t.used {
+			leaves[t.family]++
+		}
+		if t.child == "" {
+			continue
+		}
+		parents[t.child]++
+		if c, ok := o.kept.refresh[t.child]; !ok || c.family != t.family {
+			o.found("L4", 0, "the successor of %.8s is missing or of another family", hash)
+		}
+	}
+	for _, f := range slices.Sorted(maps.Keys(leaves)) {
+		if leaves[f] > 1 {
+			o.found("L4", 0, "family %s has %d live leaves", f, leaves[f])
+		}
+	}
+	for child, n := range parents {
+		if n > 1 {
+			o.found("L4", 0, "%.8s is the successor of %d tokens", child, n)
+		}
+	}
+}
+
+// dead: nothing that was revoked works again (L5). A family dies with an answered revocation of one of its tokens, and with a
+// second answer to its code.
+func (o *oracle) dead() {
+	died := map[string]time.Time{}
+	for _, r := range o.records {
+		if t, ok := o.kept.refresh[hashOf(r.Shown)]; ok && r.Op == opRevoke && r.answered() {
+			if before, twice := died[t.family]; !twice || r.Ended.Before(before) {
+				died[t.family] = r.Ended
+			}
+		}
+	}
+	for _, r := range o.records {
+		t, ok := o.kept.refresh[hashOf(r.Shown)]
+		if at, dead := died[t.family]; ok && dead && r.Op == opRefresh && r.answered() && r.Began.After(at) {
+			o.found("L5", r.N, "family %s was revoked at %s and was renewed", t.family, at.Format(time.StampMilli))
+		}
+	}
+}
+
+// own: every answer speaks of whom it was asked for (L6).
+func (o *oracle) own() {
+	for _, r := range o.records {
+		if !r.answered() {
+			continue
+		}
+		switch r.Op {
+		case opRedeem, opRefresh:
+			if want := o.subjects[r.Who]; r.Subject != want {
+				o.found("L6", r.N, "%s got tokens of %s instead of %s", r.Who, r.Subject, want)
+			}
+		case opCase:
+			if want := o.owners[r.Who]; r.Subject != want {
+				o.found("L6", r.N, "%s read case %s instead of %s", r.Who, r.Subject, want)
+			}
+		}
+	}
+}
+
+// closed: nothing but an orderly answer while something is down (L8).
+func (o *oracle) closed() {
+	for _, r := range o.records {
+		if r.Wrong != "" {
+			o.found("L8", r.N, "%s: %s", r.Op, r.Wrong)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// run is a system under load, fault after fault.
+type run struct {
+	sys    *system
+	driver *driver
+	path   string // of the ledger
+	seed   int
+	done   int // rounds
+	broken error
+}
+
+func newRun(s *system, seed int) (*run, error) {
+	r := &run{sys: s, seed: seed, path: filepath.Join(s.cfg.Dir, "ledger.jsonl")}
+	l, err := openLedger(r.path)
+	if err != nil {
+		return nil, err
+	}
+	r.driver = &driver{sys: s, ledger: l, fail: func(err error) { r.broken = err }}
+	return r, nil
+}
+
+// report is what one fault did.
+type report struct {
+	fault              string
+	answered, refused  int // of the requests of the round
+	unanswered         int
+	recovered          time.Duration
+	breaches           []breach
+	wantsRecoverWithin time.Duration
+}
+
+const warm = 300 * time.Millisecond
+
+// round puts load on the system, lets f happen, waits until requests go well again, and asks the oracle.
+func (r *run) round(ctx context.Context, f fault) (rep report, err error) {
+	r.done++
+	choice := dice(r.seed + r.done)
+	from := r.driver.ledger.len()
+	loaded, stop := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() { r.driver.load(loaded, r.seed+r.done); close(over) }()
+	pause(&choice, warm, 3*warm)
+	err = f.happen(ctx, r.sys, &choice)
+	mended := time.Now() //nolint:forbidigo // it is measured
+	if err == nil {
+		rep.recovered, err = r.success(ctx, mended, f.recover+10*time.Second)
+	}
+	pause(&choice, warm, 2*warm)
+	stop()
+	<-over
+	if err != nil || r.broken != nil {
+		return rep, fmt.Errorf("%s: %w", f.name, firstOf(err, r.broken))
+	}
+	rep.fault, rep.wantsRecoverWithin = f.name, f.recover
+	for _, rec := range r.driver.ledger.since(from) {
+		switch {
+		case rec.answered():
+			rep.answered++
+		case rec.Status != 0:
+			rep.refused++
+		default:
+			rep.unanswered++
+		}
+	}
+	rep.breaches, err = r.ask(ctx)
+	if rep.recovered > f.recover {
+		rep.breaches = append(rep.breaches, breach{"L9", 0, fmt.Sprintf("the first success came %s after the end of the fault, %s is allowed", rep.recovered, f.recover)})
+	}
+	if rep.answered == 0 {
+		rep.breaches = append(rep.breaches, breach{"L9", 0, "nothing was answered in the whole round"})
+	}
+	return rep, err
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// success waits for the first write that went well and began after a time, and returns how long after.
+func (r *run) success(ctx context.Context, after time.Time, patience time.Duration) (time.Duration, error) {
+	from := max(0, r.driver.ledger.len()-people)
+	for time.Since(after) < patience { //nolint:forbidigo // it is measured
+		for _, rec := range r.driver.ledger.since(from) {
+			if rec.answered() && rec.Began.After(after) && (rec.Op == opRedeem || rec.Op == opRefresh || rec.Op == opMachine) {
+				return rec.Ended.Sub(after), nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(5 * time.Millisecond): //nolint:forbidigo // real servers take real time
+		}
+	}
+	return patience, nil
+}
+
+// ask asks the oracle about everything so far, and the provider's own command about its audit.
+func (r *run) ask(ctx context.Context) ([]breach, error) {
+	records, err := readLedger(r.path)
+	if err != nil {
+		return nil, err
+	}
+	k, err := readKept(ctx, r.sys.database())
+	if err != nil {
+		return nil, err
+	}
+	o := oracle{records: records, kept: k, subjects: map[string]string{}, owners: map[string]string{}, now: time.Now()} //nolint:forbidigo // rows go with time
+	for _, p := range r.sys.people {
+		o.subjects[p.email], o.owners[p.email] = p.subject, p.caseID
+	}
+	out := o.judge()
+	if err := r.sys.command(ctx, nil, "audit", "verify", "--json"); err != nil {
+		out = append(out, breach{"L2", 0, "the audit does not verify: " + err.Error()})
+	}
+	return out, nil
+}
