@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,6 +149,7 @@ type world struct {
 	file   string // of the database
 	http   *http.Client
 	log    *logBuffer
+	public *atomic.Pointer[http.Handler] // what answers; a test may put another provider in its place
 }
 
 // logBuffer is a log that can be read while it is written.
@@ -197,7 +199,9 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 	if _, err := w.p.leader.Try(t.Context()); err != nil { // to the tests' own turns of jobs and mail
 		t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(w.p.public)
+	w.public = &atomic.Pointer[http.Handler]{}
+	w.public.Store(&w.p.public)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { (*w.public.Load()).ServeHTTP(rw, r) }))
 	_ = srv.Listener.Close()
 	srv.Listener, srv.Config.MaxHeaderBytes = l, 32<<10
 	srv.Start()

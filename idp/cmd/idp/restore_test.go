@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/client"
+)
+
+// today brings a world's clock to the present, in which commands live.
+func (w *world) today() { w.clock.Advance(time.Since(w.clock.Now())) }
+
+// restoring is a world with witnesses outside its database.
+type restoring struct {
+	*peopleWorld
+	dir, kek, points, export string
+}
+
+func newRestoring(t *testing.T) *restoring {
+	t.Helper()
+	dir := t.TempDir()
+	r := &restoring{dir: dir, kek: filepath.Join(dir, "kek"), points: filepath.Join(dir, "points"), export: filepath.Join(dir, "export")}
+	r.peopleWorld = newPeople(t, func(s *settings) { s.checkpoint = r.points })
+	r.must(os.WriteFile(r.kek, []byte(hex.EncodeToString(testKEK)), 0o600))
+	r.today()
+	return r
+}
+
+// command runs idp and reads what it prints as JSON.
+func (r *restoring) command(into any, args ...string) (status int, said string) {
+	r.Helper()
+	var out, errs bytes.Buffer
+	status = run(r.Context(), append(args, "--json"), &out, &errs)
+	if into != nil && status == exitOK {
+		r.must(json.Unmarshal(out.Bytes(), into))
+	}
+	return status, errs.String()
+}
+
+func (r *restoring) ok(into any, args ...string) {
+	r.Helper()
+	if status, said := r.command(into, args...); status != exitOK {
+		r.Fatalf("%v: %d %s", args, status, said)
+	}
+}
+
+// accept is the command line that accepts a database, with more flags.
+func (r *restoring) accept(file, points string, more ...string) []string {
+	return append([]string{"restore", "--accept", "--database", "sqlite:" + file, "--issuer", r.issuer, "--kek-file", r.kek, "--checkpoint-file", points}, more...)
+}
+
+// serve lets a provider over another database answer in place of the one before.
+func (r *restoring) serve(file, points string) error {
+	r.Helper()
+	s, err := testSettings(r.issuer, file, r.clock, slog.New(slog.DiscardHandler))
+	r.must(err)
+	s.relay, s.checkpoint = r.p.relay, points
+	p, err := assemble(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	r.Cleanup(func() { _ = p.close() }) // the test's end
+	r.p, r.file = p, file
+	r.public.Store(&p.public)
+	return nil
+}
+
+// copied copies a file, as it is, under another name.
+func (r *restoring) copied(from, name string) string {
+	r.Helper()
+	text, err := os.ReadFile(from)
+	r.must(err)
+	to := filepath.Join(r.TempDir(), name)
+	r.must(os.WriteFile(to, text, 0o600))
+	return to
+}
+
+// load asks for tokens until it is ended, which returns how many it got.
+func (r *restoring) load() (end func() int64) {
+	var n atomic.Int64
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if a := r.as("machine", "/token", machineForm()); a.status == http.StatusOK {
+					n.Add(1)
+				} else {
+					r.Errorf("under load: %d %s", a.status, a.body)
+					return
+				}
+			}
+		})
+	}
+	return func() int64 { close(stop); wg.Wait(); return n.Load() }
+}
+
+// Every backup under load is whole; whatever was issued, spent or revoked before it or after it is void once it is accepted.
+func TestAttack_F11_BackupsUnderLoadBringNothingBack(t *testing.T) {
+	t.Parallel()
+	w := newRestoring(t)
+	b := w.signedIn(ben)
+	old := w.tokensIn(b, "web")
+	codes := w.benCodes(b)
+	w.today()
+	spare := b.newCode(ben, "web")
+	assertion := w.assertion("ES256", object{})
+	end := w.load()
+	const many = 6
+	var backups []string
+	for i := range many {
+		file := filepath.Join(w.dir, fmt.Sprint("backup", i))
+		var made backup
+		w.ok(&made, "backup", file, "--database", "sqlite:"+w.file)
+		info, err := os.Stat(file)
+		w.must(err)
+		if info.Mode().Perm() != 0o600 || made.Accounts != 2 || made.Audit.Events == 0 || made.Bytes != info.Size() || len(made.SHA256) != 64 {
+			t.Errorf("%v %+v", info.Mode(), made)
+		}
+		backups = append(backups, file)
+	}
+	if n := end(); n < many {
+		t.Errorf("only %d tokens were issued meanwhile", n)
+	}
+	if status, _ := w.command(nil, "backup", backups[0], "--database", "sqlite:"+w.file); status != exitFailed {
+		t.Error("a backup is overwritten")
+	}
+	// What happens after the last backup, and is lost.
+	next := w.refresh("web", old.str("refresh_token"))
+	w.wants("the machine", w.world.proven(assertion), http.StatusOK, "")
+	step := w.code()
+	if !w.recoverable(codes[0]) {
+		t.Fatal("the recovery code does not open")
+	}
+	anas := w.signedIn(ana)
+	anas.get("/account/password").submit("current_password", pass, "new_password", "another lamp on that jetty")
+	b2 := w.signedIn(ben)
+	b2.withdraw("web")
+	_, err := w.admin().RotateSecret(t.Context(), "post", "operator:test")
+	w.must(err)
+	w.must(w.p.points.Once(t.Context()))
+	w.ok(nil, "audit", "export", w.export, "--database", "sqlite:"+w.file)
+	for i, file := range backups {
+		w.restoredIs(fmt.Sprint("backup ", i), file)
+		w.voids(b, old.str("access_token"), next.str("access_token"), old.str("refresh_token"), next.str("refresh_token"), spare, step, assertion, codes)
+	}
+}
+
+// recoverable reports whether a recovery code of ben opens.
+func (r *restoring) recoverable(code string) bool {
+	r.Helper()
+	return r.recover(code).b.isIn()
+}
+
+// restoredIs restores a backup into nothing, accepts it and serves it.
+func (r *restoring) restoredIs(what, backup string) {
+	r.Helper()
+	file, points := filepath.Join(r.TempDir(), "new.db"), r.copied(r.points, "points")
+	r.ok(nil, "restore", backup, "--database", "sqlite:"+file)
+	if status, said := r.command(nil, "restore", backup, "--database", "sqlite:"+file); status != exitFailed || !strings.Contains(said, "in this place") {
+		r.Errorf("%s: a database is overwritten: %d %s", what, status, said)
+	}
+	for _, witness := range []string{"", points} {
+		if err := r.serve(file, witness); err == nil || !strings.Contains(err.Error(), "idp restore --accept") {
+			r.Fatalf("%s: served without being accepted: %v", what, err)
+		}
+	}
+	var done struct {
+		Epoch   int64
+		Lost    int64 `json:"lost_at_least"`
+		Locked  []string
+		Secrets []string
+	}
+	r.ok(&done, r.accept(file, points, "--audit", r.export)...)
+	if done.Epoch != 1 || done.Lost < 8 || len(done.Locked) != 1 || done.Locked[0] != r.people[ana] || len(done.Secrets) != 1 {
+		r.Errorf("%s: %+v", what, done)
+	}
+	r.today()
+	if err := r.serve(file, points); err != nil {
+		r.Fatal(err)
+	}
+	var report struct {
+		Whole    bool
+		Restores []audit.Restore
+	}
+	r.ok(&report, "audit", "verify", "--database", "sqlite:"+file, "--issuer", r.issuer, "--kek-file", r.kek, "--checkpoint-file", points)
+	if !report.Whole || len(report.Restores) != 1 || report.Restores[0].Lost < 8 {
+		r.Errorf("%s: %+v", what, report)
+	}
+}
+
+// voids looks at everything that must not come back.
+func (r *restoring) voids(b *browser, a1, a2, r1, r2, spare, step, assertion string, recovery []string) {
+	r.Helper()
+	if b.isIn() {
+		r.Error("a session came back")
+	}
+	for _, access := range []string{a1, a2} {
+		if a := r.userinfo(access); a.status != http.StatusUnauthorized {
+			r.Errorf("an access token came back: %d", a.status)
+		}
+	}
+	for _, token := range []string{r1, r2} {
+		r.wants("a refresh token", r.refresh("web", token), http.StatusBadRequest, "invalid_grant")
+	}
+	r.wants("a code", r.redeem("web", spare), http.StatusBadRequest, "invalid_grant")
+	r.wants("an assertion", r.world.proven(assertion), http.StatusUnauthorized, "invalid_client")
+	r.wants("a secret that was rotated", r.as("post", "/token", url.Values{"grant_type": {client.GrantRefresh}, "refresh_token": {r1}}), http.StatusUnauthorized, "invalid_client")
+	if p := r.half(ben).submit("code", step); p.b.isIn() {
+		r.Error("a one-time code came back")
+	}
+	for _, code := range recovery[:2] {
+		if r.recoverable(code) {
+			r.Error("a recovery code came back")
+		}
+	}
+	if p := r.browser().get("/account").submit("identifier", ana, "password", pass); p.b.isIn() {
+		r.Error("a password that was changed came back")
+	}
+	var consents int
+	r.count(&consents, `SELECT count(*) FROM consents WHERE client = 'web'`)
+	if consents != 0 {
+		r.Error("a consent came back")
+	}
+	r.clock.Advance(2 * time.Hour) // what was counted of wrong guesses is forgotten
+	r.wants("a new assertion", r.world.proven(r.assertion("ES256", object{})), http.StatusOK, "")
+	if !r.signedIn(ben).isIn() {
+		r.Error("nobody signs in any more")
+	}
+}
