@@ -102,7 +102,8 @@ type demo struct {
 	cfg            launch.Config
 	mailboxPort    int
 	at             []launch.ServicePorts // of the replicas; empty: there is one of each, and no load balancer
-	pids           map[string][]int
+	group          *launch.Group
+	procs          []*launch.Process
 	running        context.Context         // of serve
 	fail           context.CancelCauseFunc // ends it
 }
@@ -187,16 +188,16 @@ func (d *demo) serve(ctx context.Context, data *data) (err error) {
 	if err := d.startMailbox(ctx, cancel); err != nil {
 		return err
 	}
-	g := launch.NewGroup(data.logs())
-	defer g.Stop()
+	d.group = launch.NewGroup(data.logs())
+	defer d.group.Stop()
 	d.say("starting")
-	if err := d.startServices(ctx, g); err != nil {
+	if err := d.startServices(ctx); err != nil {
 		return err
 	}
 	if err := d.announce(data.state); err != nil {
 		return err
 	}
-	if err := d.watch(ctx, g); err != nil {
+	if err := d.watch(ctx); err != nil {
 		return err
 	}
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -208,15 +209,14 @@ func (d *demo) serve(ctx context.Context, data *data) (err error) {
 
 // startServices starts the identity provider, then what asks it for keys and metadata: who finds nobody there waits before
 // asking again.
-func (d *demo) startServices(ctx context.Context, g *launch.Group) error {
+func (d *demo) startServices(ctx context.Context) error {
 	ctx, done := context.WithTimeout(ctx, startTime)
 	defer done()
-	d.pids = map[string][]int{}
 	if len(d.at) > 0 {
-		return d.startReplicas(ctx, g)
+		return d.startReplicas(ctx)
 	}
 	for _, together := range [][]launch.Spec{{d.cfg.IDPSpec()}, {d.cfg.CaseAPISpec(), d.cfg.PortalSpec(portalID)}} {
-		if err := d.startTogether(ctx, g, together); err != nil {
+		if err := d.startTogether(ctx, together); err != nil {
 			return err
 		}
 	}
@@ -224,17 +224,16 @@ func (d *demo) startServices(ctx context.Context, g *launch.Group) error {
 }
 
 // startTogether starts processes and returns when all of them serve.
-func (d *demo) startTogether(ctx context.Context, g *launch.Group, together []launch.Spec) error {
+func (d *demo) startTogether(ctx context.Context, together []launch.Spec) error {
 	var procs []*launch.Process
 	for _, s := range together {
-		p, err := g.Start(s)
+		p, err := d.group.Start(s)
 		if err != nil {
 			return err
 		}
 		procs = append(procs, p)
-		service := service(p.Name)
-		d.pids[service] = append(d.pids[service], p.Pid)
 	}
+	d.procs = append(d.procs, procs...)
 	for _, p := range procs {
 		if err := p.Ready(ctx); err != nil {
 			return err

@@ -36,7 +36,7 @@ func (d *demo) chooseReplicaPorts(ports *launch.Ports) error {
 }
 
 // startReplicas starts the load balancer and what stands behind it.
-func (d *demo) startReplicas(ctx context.Context, g *launch.Group) error {
+func (d *demo) startReplicas(ctx context.Context) error {
 	var idp, api, portal []launch.Spec
 	for i, at := range d.at {
 		c := d.cfg.Replica(i+1, at)
@@ -59,10 +59,10 @@ func (d *demo) startReplicas(ctx context.Context, g *launch.Group) error {
 			return err
 		}
 	}
-	if err := d.startTogether(ctx, g, idp); err != nil {
+	if err := d.startTogether(ctx, idp); err != nil {
 		return err
 	}
-	return d.startTogether(ctx, g, append(api, portal...))
+	return d.startTogether(ctx, append(api, portal...))
 }
 
 // balance serves a port from a pool for as long as the demo runs.
@@ -87,15 +87,24 @@ func service(process string) string {
 	return name
 }
 
+// pids are the processes of each service.
+func (d *demo) pids() map[string][]int {
+	out := map[string][]int{}
+	for _, p := range d.procs {
+		out[service(p.Name)] = append(out[service(p.Name)], p.Pid)
+	}
+	return out
+}
+
 // watch waits until ctx ends or nothing is left of a service. While others of its kind go on, a replica that died is only
 // told of.
-func (d *demo) watch(ctx context.Context, g *launch.Group) error {
+func (d *demo) watch(ctx context.Context) error {
 	left := map[string]int{}
-	for name, pids := range d.pids {
+	for name, pids := range d.pids() {
 		left[name] = len(pids)
 	}
 	for {
-		err := g.Wait(ctx)
+		err := d.group.Wait(ctx)
 		var death *launch.Death
 		if !errors.As(err, &death) {
 			return err

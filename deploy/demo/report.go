@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/pquerna/otp/totp"
-
-	"ellis.example/deploy/internal/launch"
 )
 
 //go:embed summary.txt.tmpl
@@ -51,7 +49,7 @@ func (d *demo) report(s state) report {
 			{"demo-native", "", []string{"http://127.0.0.1/callback"}, code, "none"},
 			{machine, s.Secrets[machine], []string{}, []string{"client_credentials"}, basic},
 		},
-		Pids: map[string][]int{launch.IDP: d.pids[launch.IDP], launch.CaseService: d.pids[launch.CaseService], launch.Portal: d.pids[launch.Portal]},
+		Pids: d.pids(),
 	}
 }
 

@@ -193,14 +193,20 @@ func TestPool_TriesElsewhereWhatReachedNobody(t *testing.T) {
 		}
 	}
 	w.until(1)
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", gone) // somebody new at its place
-	if err != nil {
-		t.Fatal(err)
-	}
-	again := &http.Server{Handler: a, ReadHeaderTimeout: time.Second}
-	t.Cleanup(func() { _ = again.Close() })
-	go func() { _ = again.Serve(l) }()
+	again(w, a, gone)
 	w.until(2)
+}
+
+// again starts a replica at the place of one that is gone.
+func again(w *world, r *replica, addr string) {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		w.Error(err)
+		return
+	}
+	srv := &http.Server{Handler: r, ReadHeaderTimeout: time.Second}
+	w.Cleanup(func() { _ = srv.Close() })
+	go func() { _ = srv.Serve(l) }()
 }
 
 // What may have had its effect is done once, and a safe request gets its answer elsewhere.
@@ -208,10 +214,12 @@ func TestPool_RepeatsOnlyWhatIsHarmless(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	a, b := w.add("a"), w.add("b")
-	if status, _, _ := w.do(http.MethodPost, "/die", "effect"); status != http.StatusBadGateway || a.served.Load()+b.served.Load() != 1 {
-		t.Errorf("%d, and it was done %d times", status, a.served.Load()+b.served.Load())
+	for n, c := range []struct{ method, body string }{{http.MethodPost, "effect"}, {http.MethodPost, ""}, {http.MethodGet, "read once"}} {
+		if status, _, _ := w.do(c.method, "/die", c.body); status != http.StatusBadGateway || a.served.Load()+b.served.Load() != int64(n+1) {
+			t.Errorf("%d, and it was done %d times", status, a.served.Load()+b.served.Load()-int64(n))
+		}
+		w.until(2)
 	}
-	w.until(2)
 	a.served.Store(0)
 	for range 4 {
 		if status, body, _ := w.do(http.MethodGet, "/die-once", ""); status != http.StatusOK {
@@ -240,6 +248,13 @@ func TestPool_WaitsForABackendAndSaysWhenThereIsNone(t *testing.T) {
 	if status, body, _ := w.do(http.MethodPost, "/echo", "x"); status != http.StatusOK || !strings.HasPrefix(body, "late ") {
 		t.Error(status, body)
 	}
+	r.srv.Close() // the pool does not know yet
+	started := make(chan struct{})
+	time.AfterFunc(300*time.Millisecond, func() { again(w, r, r.srv.Listener.Addr().String()); close(started) })
+	if status, body, _ := w.do(http.MethodPost, "/echo", "x"); status != http.StatusOK || !strings.HasPrefix(body, "late ") {
+		t.Errorf("over a restart: %d %s", status, body)
+	}
+	<-started
 }
 
 // Each line comes back before the next one is sent.

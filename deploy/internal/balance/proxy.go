@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// wait is how long a request waits for a backend where none is up.
+// wait is how long a request waits for a backend where none is up, or none of those that are could be reached.
 const wait = 2 * time.Second
 
 var errNobody = errors.New("no backend is up")
@@ -27,7 +27,7 @@ func (p *Pool) Handler() http.Handler {
 			r.Out.Host = r.In.Host
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", r.In.Host // the round trip says which backend
 		},
-		Transport: roundTripper{p}, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
+		Transport: roundTripper{p}, ErrorLog: log.New(io.Discard, "", 0),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			if errors.Is(err, errNobody) {
 				w.Header().Set("Retry-After", "1")
@@ -55,12 +55,10 @@ func (t roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	last := errNobody
 	for {
 		m, changed := t.pool.next(tried)
-		if m == nil {
-			if len(tried) > 0 {
-				return nil, last
-			}
+		if m == nil { // a backend that was restarted is another one
 			select {
 			case <-changed:
+				clear(tried)
 				continue
 			case <-late.Done():
 				return nil, last
