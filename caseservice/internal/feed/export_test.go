@@ -10,7 +10,11 @@ import (
 const Keep = keep
 
 // Bound makes a feed keep no more than n revocations.
-func (f *Feed) Bound(n int64) { f.revoked.limit = n }
+func (f *Feed) Bound(n int64) {
+	f.revoked.mu.Lock()
+	defer f.revoked.mu.Unlock()
+	f.revoked.limit = n
+}
 
 // Waiting returns how many tokens are asked about or remembered.
 func (f *Feed) Waiting() int {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -300,12 +301,12 @@ func TestFollow_MeasuresTheDelayFromTheTimeOfTheEvent(t *testing.T) {
 func TestFollow_AnIssuerThatDoesNotHoldPollsIsNotAskedWithoutEnd(t *testing.T) {
 	t.Parallel()
 	f := idle(t)
-	polls := 0
+	var polls atomic.Int64
 	f.issuer.Fault(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/events/poll" {
 			return false
 		}
-		polls++
+		polls.Add(1)
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"sets":{},"moreAvailable":false,"cursor":"c"}`))
 		return true
@@ -313,8 +314,8 @@ func TestFollow_AnIssuerThatDoesNotHoldPollsIsNotAskedWithoutEnd(t *testing.T) {
 	f.begin()
 	time.Sleep(400 * time.Millisecond)
 	f.stop()
-	if polls < 2 || polls > 12 {
-		t.Errorf("%d polls in 400 ms", polls)
+	if n := polls.Load(); n < 2 || n > 12 {
+		t.Errorf("%d polls in 400 ms", n)
 	}
 }
 
