@@ -73,6 +73,7 @@ type ready struct {
 	public  map[string]verifier // by kid: all but discarded ones
 	jwks    []byte
 	etag    string
+	seen    seen
 }
 
 type verifier struct {

@@ -15,8 +15,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"ellis.example/idp/internal/clock"
-	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/fresh"
+	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/keyring"
 	"ellis.example/idp/internal/seal"
 	"ellis.example/idp/internal/store/sqlstore/sqltest"
@@ -314,6 +314,37 @@ func TestRotate_EmergencyDiscardsEveryKeyOfTheAlgorithm(t *testing.T) {
 		if len(k.Sealed) != 0 {
 			t.Errorf("%s is listed with its private part", k.ID)
 		}
+	}
+}
+
+// A token that was verified before is looked at as closely as a new one: its use, its whole text, and whether its key may
+// still vouch for it.
+func TestVerify_RemembersNoMoreThanTheSignature(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r := b.ready(t)
+	tok := sign(t, r, "ES256", "at+jwt")
+	for range 2 {
+		got, err := r.Verify(t.Context(), tok, "at+jwt")
+		if err != nil || string(got) != `{"sub":"somebody"}` {
+			t.Fatalf("%s, %v", got, err)
+		}
+		got[8] = 'X' // the caller's own
+	}
+	for what, bad := range map[string]string{"cut": tok[:len(tok)-1], "longer": tok + "A", "another signature": tok[:len(tok)-86] + strings.Repeat("A", 86)} {
+		if _, err := r.Verify(t.Context(), bad, "at+jwt"); !errors.Is(err, keyring.ErrToken) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := r.Verify(t.Context(), tok, "JWT"); !errors.Is(err, keyring.ErrToken) {
+		t.Errorf("for another use: %v", err)
+	}
+	if err := b.ring(t).Rotate(t.Context(), "ES256", true); err != nil { // another process
+		t.Fatal(err)
+	}
+	b.clk.Advance(fresh.Every)
+	if _, err := r.VerifyOld(t.Context(), tok, "at+jwt"); !errors.Is(err, keyring.ErrToken) {
+		t.Errorf("under a discarded key: %v", err)
 	}
 }
 

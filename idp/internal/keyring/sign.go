@@ -1,7 +1,9 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -81,28 +83,51 @@ func (r *Ring) verify(ctx context.Context, compact string, types []string, good 
 	if err != nil {
 		return nil, err
 	}
-	if !canonical(compact) {
+	if len(compact) > maxToken {
 		return nil, ErrToken
 	}
-	var algs []jose.SignatureAlgorithm
-	for _, a := range Algorithms {
-		algs = append(algs, jose.SignatureAlgorithm(a))
+	sum := sha256.Sum256([]byte(compact))
+	t, known := v.seen.get(sum)
+	if !known {
+		if t, err = v.verify(compact); err != nil {
+			return nil, err
+		}
+		v.seen.put(sum, t)
 	}
-	obj, err := jose.ParseSignedCompact(compact, algs)
+	if !good(t.state) || !slices.Contains(types, t.typ) {
+		return nil, ErrToken
+	}
+	return bytes.Clone(t.claims), nil
+}
+
+// accepted are the algorithms of tokens.
+var accepted = func() (out []jose.SignatureAlgorithm) {
+	for _, a := range Algorithms {
+		out = append(out, jose.SignatureAlgorithm(a))
+	}
+	return out
+}()
+
+// verify checks form and signature of a token with one set of keys.
+func (v *ready) verify(compact string) (verified, error) {
+	if !canonical(compact) {
+		return verified{}, ErrToken
+	}
+	obj, err := jose.ParseSignedCompact(compact, accepted)
 	if err != nil {
-		return nil, ErrToken.Because(err)
+		return verified{}, ErrToken.Because(err)
 	}
 	h := obj.Signatures[0].Protected
 	k, known := v.public[h.KeyID]
 	typ, _ := h.ExtraHeaders[jose.HeaderType].(string)
-	if !known || !good(k.state) || k.key.Algorithm != h.Algorithm || !slices.Contains(types, typ) {
-		return nil, ErrToken
+	if !known || k.key.Algorithm != h.Algorithm {
+		return verified{}, ErrToken
 	}
 	claims, err := obj.Verify(k.key.Key)
 	if err != nil {
-		return nil, ErrToken.Because(err)
+		return verified{}, ErrToken.Because(err)
 	}
-	return claims, nil
+	return verified{claims, typ, k.state}, nil
 }
 
 // canonical takes three parts of base64url without padding, line breaks or stray bits: one token has one text.

@@ -1,0 +1,58 @@
+package keyring
+
+import (
+	"crypto/sha256"
+	"sync"
+)
+
+const (
+	seenShards   = 16
+	seenPerShard = 512 // 8,192 tokens in all, about 6 MB
+)
+
+// seen remembers tokens whose signature was verified with one set of keys, by the SHA-256 of their whole text. It belongs to
+// that set and goes with it, so that nothing outlives the key that signed it. It says nothing about whether a token stands.
+// It is bounded: the oldest makes room.
+type seen struct{ shard [seenShards]seenShard }
+
+type seenShard struct {
+	mu    sync.RWMutex
+	by    map[[sha256.Size]byte]verified
+	order [][sha256.Size]byte // a ring, once it is full
+	next  int
+}
+
+// verified is what a signature vouches for.
+type verified struct {
+	claims []byte
+	typ    string
+	state  State // of the key
+}
+
+func (c *seen) get(sum [sha256.Size]byte) (verified, bool) {
+	s := &c.shard[sum[0]%seenShards]
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	v, ok := s.by[sum]
+	return v, ok
+}
+
+func (c *seen) put(sum [sha256.Size]byte, v verified) {
+	s := &c.shard[sum[0]%seenShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, there := s.by[sum]; there {
+		return
+	}
+	if s.by == nil {
+		s.by = map[[sha256.Size]byte]verified{}
+	}
+	if len(s.order) < seenPerShard {
+		s.order = append(s.order, sum)
+	} else {
+		delete(s.by, s.order[s.next])
+		s.order[s.next] = sum
+		s.next = (s.next + 1) % seenPerShard
+	}
+	s.by[sum] = v
+}
