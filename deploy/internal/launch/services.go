@@ -118,7 +118,8 @@ func (c Config) IDPSpec() Spec {
 // CaseAPISpec starts the case API.
 func (c Config) CaseAPISpec() Spec {
 	return c.spec(CaseService, c.Binaries.CaseService, c.listens().CaseAPI, c.listens().CaseAPIPrivate, "serve",
-		"--issuer", c.Issuer(), "--audience", c.CaseAPI(), "--code-key-file", c.SecretFile(codeKey))
+		"--issuer", c.Issuer(), "--audience", c.CaseAPI(), "--code-key-file", c.SecretFile(codeKey),
+		"--client-id", CaseAPIClient, "--client-secret-file", c.SecretFile(CaseAPIClient))
 }
 
 // PortalSpec starts the portal as a client whose secret is in the file SecretFile(clientID).
