@@ -15,8 +15,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"ellis.example/idp/internal/clock"
-	"ellis.example/idp/internal/fresh"
 	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/fresh"
 	"ellis.example/idp/internal/keyring"
 	"ellis.example/idp/internal/seal"
 	"ellis.example/idp/internal/store/sqlstore/sqltest"
