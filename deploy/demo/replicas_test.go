@@ -104,15 +104,15 @@ func TestDemo_ReplicasGoOnThroughRestartsAndDeaths(t *testing.T) {
 	c.replaceAll()
 	c.checkTokens(t, w, c.Clients[2], 2)
 	c.askForMail("early@example.com")
-	died := c.killLeader(func() {
-		c.checkTokens(t, c.signInByCode(c.People[1]), c.Clients[1], 2)
-		c.checkTokens(t, w, c.Clients[2], 2)
-	})
+	zombie, stopped := c.stopLeader()
+	c.checkTokens(t, c.signInByCode(c.People[1]), c.Clients[1], 2)
 	c.askForMail("new@example.com")
 	c.restartDatabase()
 	c.checkTokens(t, w, c.Clients[1], 2)
-	c.mailComesOnce("new@example.com", died)
-	c.mailComesOnce("early@example.com", died)
+	c.mailComesOnce("new@example.com", stopped)
+	c.goOn(zombie)
+	c.kill(zombie, func() { c.checkTokens(t, w, c.Clients[2], 2) })
+	c.mailComesOnce("early@example.com", stopped)
 	c.end()
 }
 
@@ -201,26 +201,57 @@ func (c *cluster) use(kind int) error {
 	return nil
 }
 
-// killLeader kills the identity provider that does the work of both, while f goes on. It returns when that was.
-func (c *cluster) killLeader(f func()) time.Time {
+// leads reports whether a process does the work of all of its kind.
+func (c *cluster) leads(p *launch.Process) bool {
+	c.Helper()
+	_, metrics := ask(c.T, strings.Replace(p.Spec.Ready, "/readyz", "/metrics", 1))
+	return strings.Contains(metrics, "\nidp_leader 1")
+}
+
+// stopLeader stops the identity provider that does the work of both in its tracks, and returns when the load balancer has
+// noticed. It may go on later, and must not take up where it was.
+func (c *cluster) stopLeader() (*launch.Process, time.Time) {
 	c.Helper()
 	for _, p := range c.d.procs {
-		_, metrics := ask(c.T, strings.Replace(p.Spec.Ready, "/readyz", "/metrics", 1))
-		if !strings.Contains(metrics, "\nidp_leader 1") {
-			continue
+		if service(p.Name) == launch.IDP && c.leads(p) {
+			if err := syscall.Kill(p.Pid, syscall.SIGSTOP); err != nil {
+				c.Fatal(err)
+			}
+			stopped := time.Now()
+			time.Sleep(time.Second)
+			return p, stopped
 		}
-		if err := syscall.Kill(p.Pid, syscall.SIGKILL); err != nil {
-			c.Fatal(err)
-		}
-		died := time.Now()
-		f()
-		if said := c.said.String(); !strings.Contains(said, p.Name+" ended by itself (signal: killed)") || !strings.Contains(said, "1 of idp go on") {
-			c.Errorf("nobody was told:\n%s", said)
-		}
-		return died
 	}
 	c.Fatal("nobody leads")
-	return time.Time{}
+	return nil, time.Time{}
+}
+
+// goOn lets a process that was stopped go on: it finds out that another one leads.
+func (c *cluster) goOn(p *launch.Process) {
+	c.Helper()
+	if err := syscall.Kill(p.Pid, syscall.SIGCONT); err != nil {
+		c.Fatal(err)
+	}
+	for began := time.Now(); c.leads(p) || !strings.Contains(launch.Tail(p.Log), `"msg":"lease lost"`); time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > 10*time.Second {
+			c.Fatalf("it thinks that it leads:\n%s", launch.Tail(p.Log))
+		}
+	}
+}
+
+// kill ends a process as a crash would, in the midst of f, and looks whether people are told.
+func (c *cluster) kill(p *launch.Process, f func()) {
+	c.Helper()
+	time.AfterFunc(50*time.Millisecond, func() { _ = syscall.Kill(p.Pid, syscall.SIGKILL) })
+	f()
+	for began := time.Now(); !strings.Contains(c.said.String(), "1 of idp go on"); time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > 10*time.Second {
+			break
+		}
+	}
+	if said := c.said.String(); !strings.Contains(said, p.Name+" ended by itself (signal: killed)") || !strings.Contains(said, "1 of idp go on") {
+		c.Errorf("nobody was told:\n%s", said)
+	}
 }
 
 // restartDatabase restarts the server as a crash would. Writes go on within two seconds of its return.
@@ -261,19 +292,19 @@ func (c *cluster) askForMail(address string) {
 }
 
 // mailComesOnce waits for the mail that the other replica sends, and for no second one.
-func (c *cluster) mailComesOnce(address string, died time.Time) {
+func (c *cluster) mailComesOnce(address string, gone time.Time) {
 	c.Helper()
 	count := func() int {
 		_, body := ask(c.T, c.Mailbox+"/messages.json")
 		return strings.Count(body, `"to":"`+address) + strings.Count(body, `"to": "`+address)
 	}
 	for count() == 0 {
-		if time.Since(died) > 30*time.Second {
-			c.Fatalf("no mail %s after its sender died", time.Since(died))
+		if time.Since(gone) > 30*time.Second {
+			c.Fatalf("no mail %s after its sender was gone", time.Since(gone))
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	c.Logf("the mail came %s after the death of who would have sent it", time.Since(died).Round(time.Millisecond))
+	c.Logf("%s after who would have sent it was gone, the mail for %s was there", time.Since(gone).Round(time.Millisecond), address)
 	if n := count(); n != 1 {
 		c.Errorf("it came %d times", n)
 	}

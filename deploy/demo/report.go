@@ -78,7 +78,7 @@ func (d *demo) summary(w io.Writer, r report, seeded time.Time) error {
 	}
 	return tpl.Execute(w, map[string]any{
 		"R": r, "Secret": r.Clients[len(r.Clients)-1].Secret, "Machine": machine, "Ephemeral": d.ephemeral, "Seeded": seeded.Local().Format("2 January 2006"),
-		"Bin": d.cfg.Binaries,
+		"Bin": d.cfg.Binaries, "Replicas": d.replicas,
 	})
 }
 
