@@ -92,7 +92,7 @@ func (s *stack) seedRegistry(ctx context.Context) error {
 	for _, c := range done.Clients {
 		s.seed.secrets[c.ID] = c.Secret
 	}
-	return nil
+	return os.WriteFile(s.cfg.SecretFile(launch.CaseAPIClient), []byte(s.seed.secrets[launch.CaseAPIClient]+"\n"), 0o600)
 }
 
 // basic is the Authorization header of a client.
