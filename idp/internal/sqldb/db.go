@@ -137,7 +137,10 @@ func (r Row) Scan(dest ...any) error {
 
 // Row runs a constant query that yields at most one row.
 func (db *DB) Row(ctx context.Context, query string, args ...any) Row {
-	ctx, done := db.d.within(ctx)
+	if err := ctx.Err(); err != nil {
+		return Row{err: err}
+	}
+	ctx, done := db.d.briefly(ctx)
 	st, err := db.prepared(ctx, query)
 	if err != nil {
 		return Row{err: err, done: done}

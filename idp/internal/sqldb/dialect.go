@@ -146,3 +146,12 @@ func (d *dialect) within(ctx context.Context) (context.Context, context.CancelFu
 	}
 	return context.WithTimeout(ctx, d.patience)
 }
+
+// briefly is within for the read of a row. Where nothing bounds it, it takes microseconds: a context that can end costs two
+// goroutines to watch it, which is more than the read itself.
+func (d *dialect) briefly(ctx context.Context) (context.Context, context.CancelFunc) {
+	if d.patience == 0 {
+		return context.WithoutCancel(ctx), func() {}
+	}
+	return d.within(ctx)
+}
