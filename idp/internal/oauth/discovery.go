@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -91,13 +91,14 @@ func (p *Provider) serveJWKS(w http.ResponseWriter, r *http.Request) error {
 
 func (p *Provider) serveCached(w http.ResponseWriter, r *http.Request, body []byte, etag, kind string, age time.Duration) {
 	h := w.Header()
-	h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(age/time.Second)))
-	h.Set("ETag", etag)
+	h["Cache-Control"] = []string{"public, max-age=" + strconv.Itoa(int(age/time.Second))}
+	h["Etag"] = []string{etag}
 	if matches(r.Header.Get("If-None-Match"), etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	h.Set("Content-Type", kind)
+	h["Content-Type"] = []string{kind}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))} // else it goes in chunks
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // the client may be gone
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"ellis.example/idp/internal/account"
 	"ellis.example/idp/internal/audit"
@@ -134,8 +135,10 @@ func writeJSON(w http.ResponseWriter, v any) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Pragma", "no-cache") // RFC 6749 §5.1
-	_, _ = w.Write(b)                    // the client may be gone
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Pragma", "no-cache") // RFC 6749 §5.1
+	h["Content-Length"] = []string{strconv.Itoa(len(b))}
+	_, _ = w.Write(b) // the client may be gone
 	return nil
 }
