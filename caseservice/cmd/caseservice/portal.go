@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
+	"errors"
 	"io"
 	"net/url"
 	"strconv"
@@ -34,6 +34,7 @@ type portalSettings struct {
 	clientID                       string
 	name, contact, accountURL      string
 	sessions                       int
+	sharing                        sharing
 	log                            settings // its level and format
 	drain, notice                  time.Duration
 }
@@ -50,7 +51,8 @@ func (s *portalSettings) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.name, "name", "Ellis", "what the portal calls itself")
 	fs.StringVar(&s.contact, "contact", "", "e-mail address or URL that the help page names")
 	fs.StringVar(&s.accountURL, "account-url", "", "where people look after password and devices (default: ISSUER/account)")
-	fs.IntVar(&s.sessions, "max-sessions", signin.DefaultSessions, "how many sessions are kept; beyond that the one used longest ago ends")
+	fs.IntVar(&s.sessions, "max-sessions", signin.DefaultSessions, "how many sessions this process keeps without Redis; beyond that the one used longest ago ends")
+	sharingFlags(fs)
 	fs.StringVar(&s.log.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&s.log.logFormat, "log-format", "json", "json or text")
 	fs.DurationVar(&s.drain, "drain", 10*time.Second, "how long requests may take to finish at the end")
@@ -98,7 +100,7 @@ func newPortalCommand() *cobra.Command {
 			"refresh_token, the redirect URI PUBLIC_URL/callback, the post-logout redirect URI PUBLIC_URL/signed-out, and the scope\n" +
 			"\"" + strings.Join(signin.Scopes(), " ") + "\".\n\n" +
 			"Neither the issuer nor the case API need be up: the pages say what does not answer. Sessions are kept in this process:\n" +
-			"when it ends, people sign in again.",
+			"when it ends, people sign in again. With --redis and --session-key-file any number of processes share them.",
 		Example: "  caseservice portal --issuer https://id.example --api https://api.example --public-url https://portal.example \\\n" +
 			"    --client-id portal --client-secret-file portal.secret",
 	}
@@ -111,13 +113,16 @@ func newPortalCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if s.sharing, err = readSharing(cmd.Flags()); err != nil {
+			return err
+		}
 		return s.serve(cmd.Context(), secret, cmd.ErrOrStderr())
 	}
 	return cmd
 }
 
 // serve runs the portal until ctx ends.
-func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Writer) error {
+func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Writer) (err error) {
 	log := s.log.logger(errOut)
 	renderer, err := ui.New(ui.Brand{Name: s.name, Contact: s.contact})
 	if err != nil {
@@ -127,18 +132,20 @@ func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Wri
 	if err != nil {
 		return err
 	}
-	memory := signin.NewMemory(clock.System{}, s.sessions, signin.DefaultAttempts)
-	m := newPortalMetrics(memory)
+	kept, err := s.sharing.open(ctx, s.sessions, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.close()) }()
+	m := newPortalMetrics(kept.memory)
 	gate := signin.New(signin.Config{
 		Issuer: s.issuer, ClientID: s.clientID, ClientSecret: secret, Resource: s.api,
 		RedirectURI: s.publicURL + "/callback", SignedOutURI: s.publicURL + "/signed-out",
-		Cookies: signin.NewCookies(origin.Scheme == "https"), Store: memory, Clock: clock.System{}, Observe: m.gate,
+		Cookies: signin.NewCookies(origin.Scheme == "https"), Store: kept, Clock: clock.System{}, Observe: m.gate,
 	})
 	api := caseapi.New(s.apiURL)
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails; forms live as long as sessions, which this process keeps
 	p := portal.New(portal.Config{
-		PublicURL: origin, Gate: gate, API: api, Renderer: renderer, Clock: clock.System{}, CSRFKey: key, AccountURL: s.accountURL,
+		PublicURL: origin, Gate: gate, API: api, Renderer: renderer, Clock: clock.System{}, CSRFKey: kept.forms, AccountURL: s.accountURL,
 	})
 	public, private, err := listeners(ctx, s.listen, s.privateListen)
 	if err != nil {
@@ -147,24 +154,28 @@ func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Wri
 	warm, cold := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { gate.WarmUp(warm) })
+	running.Go(func() { kept.watch(warm) })
 	defer running.Wait()
 	defer cold()
 	edge := web.Edge{Log: log, HSTS: origin.Scheme == "https", Observe: m.request}
 	state := &web.State{}
 	return web.Servers{
 		Log: log, Public: edge.Wrap(p.Handler()), State: state, Notice: s.notice, Drain: s.drain,
-		Private: web.Private(state, m.registry, unreachable(gate, api)),
+		Private: web.Private(state, m.registry, unreachable(gate, api, kept)),
 	}.Run(ctx, public, private)
 }
 
 // unreachable names what did not answer when it was last asked, for /readyz.
-func unreachable(gate *signin.Gate, api *caseapi.Client) func() []string {
+func unreachable(gate *signin.Gate, api *caseapi.Client, kept *sessions) func() []string {
 	return func() (out []string) {
 		if !gate.Reachable() {
 			out = append(out, "issuer")
 		}
 		if !api.Reachable() {
 			out = append(out, "case API")
+		}
+		if problem := kept.problem(); problem != "" {
+			out = append(out, problem)
 		}
 		return out
 	}
@@ -192,8 +203,11 @@ func newPortalMetrics(memory *signin.Memory) *portalMetrics {
 	size := func(name, help string, of func() int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, func() float64 { return float64(of()) })
 	}
+	m.registry.MustRegister(m.requests, m.took, m.outcomes, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if memory == nil { // Redis knows how many there are
+		return m
+	}
 	m.registry.MustRegister(
-		m.requests, m.took, m.outcomes, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		size("sessions", "Sessions in memory, dead ones included until room is needed.", func() int { n, _ := memory.Len(); return n }),
 		size("used_attempts", "Sign-ins that came back within the hour, kept so that none counts twice.", func() int { _, n := memory.Len(); return n }),
 	)

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -143,6 +144,12 @@ func newWorld(t *testing.T) *world {
 // newWorldWith is newWorld with a portal that is set up otherwise.
 func newWorldWith(t *testing.T, change func(*portal.Config)) *world {
 	t.Helper()
+	return newWorldOver(t, change, func(w *world) []signin.Store { return []signin.Store{w.memory} })
+}
+
+// newWorldOver is newWorldWith with one process of the portal over each store. Each request goes to the next one.
+func newWorldOver(t *testing.T, change func(*portal.Config), stores func(*world) []signin.Store) *world {
+	t.Helper()
 	w := &world{t: t, clock: clock.NewFake(start), log: &syncBuffer{}}
 	log := slog.New(slog.NewJSONHandler(w.log, nil))
 	server := httptest.NewUnstartedServer(nil)
@@ -154,20 +161,25 @@ func newWorldWith(t *testing.T, change func(*portal.Config)) *world {
 		t.Fatal(err)
 	}
 	w.memory = signin.NewMemory(w.clock, 100, 100)
-	gate := signin.New(signin.Config{
-		Issuer: w.issuer.URL, ClientID: issuertest.ClientID, ClientSecret: issuertest.ClientSecret, Resource: issuertest.Resource,
-		RedirectURI: w.url + "/callback", SignedOutURI: w.url + "/signed-out", Cookies: signin.NewCookies(false), Store: w.memory, Clock: w.clock,
-	})
 	origin, err := url.Parse(w.url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := portal.Config{
-		PublicURL: origin, Gate: gate, API: caseapi.New(apiURL), Renderer: renderer, Clock: w.clock,
-		CSRFKey: bytes.Repeat([]byte{9}, 32), AccountURL: w.issuer.URL + "/account",
+	var all []http.Handler
+	for _, store := range stores(w) {
+		gate := signin.New(signin.Config{
+			Issuer: w.issuer.URL, ClientID: issuertest.ClientID, ClientSecret: issuertest.ClientSecret, Resource: issuertest.Resource,
+			RedirectURI: w.url + "/callback", SignedOutURI: w.url + "/signed-out", Cookies: signin.NewCookies(false), Store: store, Clock: w.clock,
+		})
+		cfg := portal.Config{
+			PublicURL: origin, Gate: gate, API: caseapi.New(apiURL), Renderer: renderer, Clock: w.clock,
+			CSRFKey: bytes.Repeat([]byte{9}, 32), AccountURL: w.issuer.URL + "/account",
+		}
+		change(&cfg)
+		all = append(all, web.Edge{Log: log}.Wrap(portal.New(cfg).Handler()))
 	}
-	change(&cfg)
-	server.Config.Handler = web.Edge{Log: log}.Wrap(portal.New(cfg).Handler())
+	var n atomic.Int64
+	server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { all[int(n.Add(1))%len(all)].ServeHTTP(rw, r) })
 	server.Start()
 	t.Cleanup(server.Close)
 	return w

@@ -23,13 +23,14 @@ type Memory struct {
 	mu       sync.Mutex
 	sessions shelf[Session]
 	attempts shelf[time.Time]
+	renewals map[Key]*time.Time // until when
 }
 
 var _ Store = (*Memory)(nil)
 
 // NewMemory returns an empty store for at most so many sessions and attempts.
 func NewMemory(c clock.Clock, sessions, attempts int) *Memory {
-	return &Memory{clock: c, sessions: newShelf[Session](sessions), attempts: newShelf[time.Time](attempts)}
+	return &Memory{clock: c, sessions: newShelf[Session](sessions), attempts: newShelf[time.Time](attempts), renewals: map[Key]*time.Time{}}
 }
 
 // AddSession implements Store.
@@ -90,6 +91,26 @@ func (m *Memory) SpendAttempt(_ context.Context, k Key) error {
 	}
 	m.attempts.put(k, now)
 	return nil
+}
+
+// HoldRenewal implements Store.
+func (m *Memory) HoldRenewal(_ context.Context, k Key) (release func(), ok bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.clock.Now()
+	if held := m.renewals[k]; held != nil && now.Before(*held) {
+		return nil, false, nil
+	}
+	until := now.Add(RenewalLease)
+	mine := &until
+	m.renewals[k] = mine
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.renewals[k] == mine {
+			delete(m.renewals, k)
+		}
+	}, true, nil
 }
 
 // Len returns how many sessions and used attempts are kept, for metrics.

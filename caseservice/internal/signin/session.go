@@ -16,6 +16,9 @@ const (
 // it is the one to say what to do.
 const AttemptLifetime = time.Hour
 
+// RenewalLease is how long a process may take to renew tokens: longer than it waits for the issuer.
+const RenewalLease = httpTimeout + 2*time.Second
+
 // Key names a session or an attempt in a store: the hash of a secret of 256 bits that the browser holds.
 type Key [sha256.Size]byte
 
@@ -91,4 +94,8 @@ type Store interface {
 	// SpendAttempt notes that an attempt was used, for AttemptLifetime: to exactly one caller. It spares the issuer a code
 	// that comes twice, which it takes for theft; what is forgotten here opens nothing. Errors: ErrAttemptUnknown.
 	SpendAttempt(ctx context.Context, k Key) error
+	// HoldRenewal takes the sole right to renew a session's tokens, for RenewalLease at the most, among all processes that share
+	// the store: an issuer takes a refresh token that comes twice for stolen. ok is false while somebody has it. release
+	// gives it back.
+	HoldRenewal(ctx context.Context, k Key) (release func(), ok bool, err error)
 }

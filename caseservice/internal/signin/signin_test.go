@@ -17,6 +17,7 @@ import (
 	"ellis.example/caseservice/internal/ident"
 	"ellis.example/caseservice/internal/signin"
 	"ellis.example/caseservice/internal/signin/issuertest"
+	"ellis.example/caseservice/internal/signin/sessiontest"
 )
 
 var start = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -228,54 +229,9 @@ func TestWarmUp_EndsWhenTheIssuerAnswersOrTheServiceStops(t *testing.T) {
 
 func key(i int) signin.Key { return signin.Key(ident.Hash(fmt.Sprint(i))) }
 
-func TestMemory_OneOf64Takes(t *testing.T) {
+func TestContract_Memory(t *testing.T) {
 	t.Parallel()
-	m := signin.NewMemory(clock.NewFake(start), 10, 10)
-	ctx := context.Background()
-	if err := m.AddSession(ctx, key(1), signin.Session{CreatedAt: start, LastSeen: start}); err != nil {
-		t.Fatal(err)
-	}
-	var attempts, sessions atomic.Int64
-	var wg sync.WaitGroup
-	for range 64 {
-		wg.Go(func() {
-			if err := m.SpendAttempt(ctx, key(1)); err == nil {
-				attempts.Add(1)
-			} else if !errors.Is(err, signin.ErrAttemptUnknown) {
-				t.Error(err)
-			}
-			if _, err := m.EndSession(ctx, key(1)); err == nil {
-				sessions.Add(1)
-			} else if !errors.Is(err, signin.ErrNoSession) {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if attempts.Load() != 1 || sessions.Load() != 1 {
-		t.Errorf("%d took the attempt, %d ended the session", attempts.Load(), sessions.Load())
-	}
-}
-
-func TestMemory_UpdatesOf64LoseNone(t *testing.T) {
-	t.Parallel()
-	m := signin.NewMemory(clock.NewFake(start), 10, 10)
-	ctx := context.Background()
-	if err := m.AddSession(ctx, key(1), signin.Session{CreatedAt: start, LastSeen: start}); err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	for range 64 {
-		wg.Go(func() {
-			if _, err := m.UpdateSession(ctx, key(1), func(s *signin.Session) { s.Notice += "x" }); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if s, err := m.Session(ctx, key(1)); err != nil || len(s.Notice) != 64 {
-		t.Errorf("%d of 64, %v", len(s.Notice), err)
-	}
+	sessiontest.Contract(t, func(_ *testing.T, c clock.Clock) signin.Store { return signin.NewMemory(c, 10, 10) })
 }
 
 func TestMemory_IsBoundedAndTheLongestUnusedMakesWay(t *testing.T) {

@@ -165,7 +165,8 @@ func (g *Gate) AccessToken(ctx context.Context, v Visit, refused string) (string
 	if g.good(v.Tokens, refused) {
 		return v.Tokens.Access, nil
 	}
-	// One renewal at a time and session: a refresh token may be used once.
+	// One renewal at a time and session: a refresh token may be used once. Within the process, requests wait for each other;
+	// between processes, whoever holds the lease.
 	token, err, _ := g.renewals.Do(string(v.Key[:]), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpTimeout)
 		defer cancel()
@@ -181,12 +182,43 @@ func (g *Gate) good(t Tokens, refused string) bool {
 	return t.Access != refused && g.cfg.Clock.Now().Add(earlyRenewal).Before(t.AccessExpires)
 }
 
-// renew asks the issuer for new tokens unless another request just did. It leaves LastSeen alone: that a token can be
-// renewed says nothing of a person (NIST SP 800-63B-4 §5.2).
+// leasePause is how long to wait before another look at a session that somebody else renews.
+const leasePause = 25 * time.Millisecond
+
+// renew returns a good access token: one that somebody else just got, or a new one.
 func (g *Gate) renew(ctx context.Context, k Key, refused string) (string, error) {
+	for {
+		s, err := g.cfg.Store.Session(ctx, k)
+		switch {
+		case errors.Is(err, ErrNoSession) || err == nil && !s.Alive(g.cfg.Clock.Now()):
+			return "", ErrSessionEnded
+		case err != nil:
+			return "", err
+		case g.good(s.Tokens, refused):
+			return s.Tokens.Access, nil
+		}
+		release, ours, err := g.cfg.Store.HoldRenewal(ctx, k)
+		if err != nil {
+			return "", err
+		}
+		if ours {
+			return g.renewHeld(ctx, k, refused, release)
+		}
+		select {
+		case <-ctx.Done():
+			return "", ErrUnavailable.Because(ctx.Err()).After(metadataPause)
+		case <-time.After(leasePause):
+		}
+	}
+}
+
+// renewHeld asks the issuer for new tokens, unless whoever had the lease before just did. It leaves LastSeen alone: that a
+// token can be renewed says nothing of a person (NIST SP 800-63B-4 §5.2).
+func (g *Gate) renewHeld(ctx context.Context, k Key, refused string, release func()) (string, error) {
+	defer release()
 	s, err := g.cfg.Store.Session(ctx, k)
 	switch {
-	case errors.Is(err, ErrNoSession) || err == nil && !s.Alive(g.cfg.Clock.Now()):
+	case errors.Is(err, ErrNoSession):
 		return "", ErrSessionEnded
 	case err != nil:
 		return "", err
@@ -206,11 +238,12 @@ func (g *Gate) renew(ctx context.Context, k Key, refused string) (string, error)
 		return "", err
 	}
 	g.cfg.Observe("renewal", "ok")
-	if _, err := g.cfg.Store.UpdateSession(ctx, k, func(s *Session) { s.Tokens = fresh }); err != nil {
+	_, err = g.cfg.Store.UpdateSession(ctx, k, func(s *Session) { s.Tokens = fresh })
+	if errors.Is(err, ErrNoSession) {
 		g.revoke(ctx, m, fresh) // the person signed out meanwhile
 		return "", ErrSessionEnded.Because(err)
 	}
-	return fresh.Access, nil
+	return fresh.Access, err
 }
 
 // refresh uses the refresh token (RFC 6749 §6). An ID token that comes with the answer must speak of the same person

@@ -100,19 +100,23 @@ var Cases = Module{
 
 		{Name: "api", May: []string{"leaves", "ledger", "cases", "accesstoken", "web"}, HTTP: true, Packages: []string{"internal/api"}},
 		{Name: "signin", May: []string{"leaves", "web"}, HTTP: true, Packages: []string{"internal/signin"}},
+		{Name: "sessiontest", May: []string{"leaves", "signin"}, Packages: []string{"internal/signin/sessiontest"}},
+		{Name: "redisdb", May: []string{"leaves"}, Packages: []string{"internal/store/redisstore/redisdb"}},
+		{Name: "redistest", Packages: []string{"internal/store/redisstore/redistest"}},
+		{Name: "sessions", May: []string{"leaves", "redisdb", "signin"}, Packages: []string{"internal/store/redisstore"}},
 		{Name: "signintest", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/signin/issuertest"}},
 		{Name: "caseapi", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/portal/caseapi"}},
 		// The portal has no case data of its own: it asks the API, as any other app would.
 		{Name: "portal", May: []string{"leaves", "signin", "caseapi", "ui", "web"}, HTTP: true, Packages: []string{"internal/portal"}},
 		{Name: "cmd", HTTP: true, Packages: []string{"cmd/caseservice"}, May: []string{
-			"leaves", "ledger", "cases", "issuer", "feed", "accesstoken", "web", "ui", "store", "api", "signin", "caseapi", "portal",
+			"leaves", "ledger", "cases", "issuer", "feed", "accesstoken", "web", "ui", "store", "api", "signin", "redisdb", "sessions", "caseapi", "portal",
 		}},
 	},
 	Only: []Only{
 		{Prefix: "database/sql", By: []string{"internal/store/sqlstore"}, Tests: true, Why: "one package speaks SQL"},
 		{Prefix: "modernc.org/sqlite", By: []string{"internal/store/sqlstore"}, Tests: true, Why: "one package speaks SQL"},
 		{Prefix: "github.com/jackc/pgx", By: []string{"internal/store/sqlstore"}, Why: "one package speaks SQL"},
-		{Prefix: "github.com/redis/go-redis", By: []string{"internal/store/redisstore"}, Why: "one package speaks to Redis"},
+		{Prefix: "github.com/redis/go-redis", By: []string{"internal/store/redisstore", "internal/store/redisstore/redisdb", "internal/store/redisstore/redistest"}, Why: "one package speaks to Redis"},
 		{Prefix: "github.com/spf13/cobra", By: []string{"cmd/caseservice", "internal/config"}, Why: "commands are in cmd, and config reads their lines"},
 		{Prefix: "golang.org/x/oauth2", By: []string{"internal/signin"}, Why: "one package is the relying party"},
 		{Prefix: "github.com/coreos/go-oidc", By: []string{"internal/signin"}, Why: "one package is the relying party"},
