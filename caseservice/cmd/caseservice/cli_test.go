@@ -14,7 +14,10 @@ func TestCLI_ExitStatuses(t *testing.T) {
 	o := newOperator(t)
 	o.ok(nil, "migrate", "up")
 	db := []string{"--database", o.database}
-	good := []string{"--issuer", "http://localhost:8080", "--audience", "http://localhost:8081", "--code-key-file", o.key}
+	good := []string{
+		"--issuer", "http://localhost:8080", "--audience", "http://localhost:8081", "--client-id", "case-api",
+		"--code-key-file", o.key, "--client-secret-file", o.write("client", "secret\n"),
+	}
 	portal := []string{"portal", "--issuer", "http://localhost:8080", "--api", "http://localhost:8081", "--public-url", "http://localhost:8082", "--client-id", "portal"}
 	args := func(parts ...any) (out []string) {
 		for _, p := range parts {
@@ -55,7 +58,12 @@ func TestCLI_ExitStatuses(t *testing.T) {
 		{"log format", args("config", "check", good, "--log-format", "xml"), exitConfig, "--log-format"},
 		{"database", args("config", "check", good, "--database", "oracle:x"), exitConfig, "--database"},
 		{"database without a path", args("migrate", "up", "--database", "sqlite:"), exitConfig, "--database"},
-		{"no key", args("config", "check", good[:4]), exitConfig, "CASESERVICE_CODE_KEY"},
+		{"no client", args("config", "check", good[:4], good[6:]), exitConfig, "--client-id"},
+		{"no client secret", args("config", "check", good[:8]), exitConfig, "CASESERVICE_CLIENT_SECRET"},
+		{"empty client secret", args("config", "check", good, "--client-secret-file", o.write("none", "\n")), exitConfig, "empty"},
+		{"no patience", args("config", "check", good, "--feed-patience", "1s"), exitConfig, "--feed-patience"},
+		{"too much patience", args("config", "check", good, "--feed-patience", "1h"), exitConfig, "--feed-patience"},
+		{"no key", args("config", "check", good[:6]), exitConfig, "CASESERVICE_CODE_KEY"},
 		{"key file missing", args("config", "check", good, "--code-key-file", "/nonexistent"), exitConfig, "--code-key-file"},
 		{"short key", args("config", "check", good, "--code-key-file", o.write("short", "abcd")), exitConfig, "32 random bytes"},
 		{"empty key", args("config", "check", good, "--code-key-file", o.write("empty", "\n")), exitConfig, "empty"},
@@ -99,7 +107,7 @@ func TestConfig_EachErrorNamesItsPlace(t *testing.T) {
 	file := func(text string) string {
 		return o.write(fmt.Sprintf("%d.yaml", len(text)), text)
 	}
-	const head = "# the API\nissuer: http://localhost:8080\naudience: http://localhost:8081\n"
+	const head = "# the API\nissuer: http://localhost:8080\naudience: http://localhost:8081\nclient-id: case-api\n"
 	for _, tc := range []struct {
 		name string
 		env  []string
@@ -107,14 +115,14 @@ func TestConfig_EachErrorNamesItsPlace(t *testing.T) {
 		says string
 	}{
 		{"variable of a wrong kind", []string{"CASESERVICE_DRAIN=soon"}, "", "CASESERVICE_DRAIN"},
-		{"unknown key", nil, head + "audiance: x\n", ":4: unknown setting \"audiance\""},
+		{"unknown key", nil, head + "audiance: x\n", ":5: unknown setting \"audiance\""},
 		{"key that was nearly meant", nil, head + "private_listen: x\n", "did you mean private-listen"},
-		{"key twice", nil, head + "issuer: http://localhost:8080\n", ":4: \"issuer\" is there twice"},
-		{"value of a wrong kind", nil, head + "\ndrain: soon\n", ":5: "},
-		{"list for a text", nil, head + "listen: {a: b}\n", ":4: listen: write one value"},
+		{"key twice", nil, head + "issuer: http://localhost:8080\n", ":5: \"issuer\" is there twice"},
+		{"value of a wrong kind", nil, head + "\ndrain: soon\n", ":6: "},
+		{"list for a text", nil, head + "listen: {a: b}\n", ":5: listen: write one value"},
 		{"no mapping", nil, "- a\n", ":1: "},
 		{"no YAML", nil, "a: [\n", ".yaml"},
-		{"secret in the file", nil, head + "code-key: abc\n", ":4: unknown setting \"code-key\""},
+		{"secret in the file", nil, head + "code-key: abc\n", ":5: unknown setting \"code-key\""},
 		{"wrong key in the environment", []string{"CASESERVICE_CODE_KEY=abc"}, head, "--code-key-file"},
 	} {
 		args := []string{"config", "check"}
@@ -134,8 +142,8 @@ func TestConfig_EachErrorNamesItsPlace(t *testing.T) {
 func TestConfig_FlagBeforeEnvironmentBeforeFile(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t)
-	yaml := o.write("s.yaml", "issuer: https://file.example\naudience: https://file.example\nlog-level: warn\nlisten: 127.0.0.1:1\n")
-	env := []string{"CASESERVICE_AUDIENCE=https://env.example", "CASESERVICE_LOG_LEVEL=error", "CASESERVICE_CONFIG=" + yaml, "CASESERVICE_CODE_KEY=" + strings.Repeat("cd", 32)}
+	yaml := o.write("s.yaml", "issuer: https://file.example\naudience: https://file.example\nlog-level: warn\nlisten: 127.0.0.1:1\nclient-id: case-api\n")
+	env := []string{"CASESERVICE_AUDIENCE=https://env.example", "CASESERVICE_LOG_LEVEL=error", "CASESERVICE_CONFIG=" + yaml, "CASESERVICE_CODE_KEY=" + strings.Repeat("cd", 32), "CASESERVICE_CLIENT_SECRET=cdcdcd"}
 	r := o.shell(env, "config", "show", "--json", "--log-level", "debug")
 	var got map[string]string
 	if err := json.Unmarshal([]byte(r.out), &got); err != nil || r.status != exitOK {
@@ -180,7 +188,8 @@ func TestMigrate_UpStatusAndNewer(t *testing.T) {
 	o.sql("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)")
 	for _, args := range [][]string{
 		{"migrate", "up"}, {"migrate", "status"}, {"ledger", "verify"}, {"ledger", "tail"}, {"case", "assign", "IOE0000000001", "--sub", "s"},
-		{"serve", "--issuer", "http://localhost:8080", "--audience", "http://localhost:8081", "--code-key-file", o.key, "--listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"},
+		{"serve", "--issuer", "http://localhost:8080", "--audience", "http://localhost:8081", "--code-key-file", o.key, "--client-id", "case-api",
+			"--client-secret-file", o.key, "--listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"},
 	} {
 		r := o.run(append(args, "--database", o.database)...)
 		if r.status != exitFailed || !strings.Contains(r.err, "99") || !strings.Contains(r.err, "start the release that wrote it") {

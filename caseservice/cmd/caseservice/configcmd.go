@@ -28,6 +28,9 @@ func newConfigCheckCommand() *cobra.Command {
 		if _, err := config.Key(cmd.Flags(), prefix, codeKey); err != nil {
 			return err
 		}
+		if _, err := config.Secret(cmd.Flags(), prefix, clientSecret); err != nil {
+			return err
+		}
 		return show(cmd, *asJSON, map[string]bool{"ok": true}, "the settings are good")
 	}
 	return cmd

@@ -43,11 +43,9 @@ func newServeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		secret := ""
-		if s.clientID != "" {
-			if secret, err = config.Secret(cmd.Flags(), prefix, clientSecret); err != nil {
-				return err
-			}
+		secret, err := config.Secret(cmd.Flags(), prefix, clientSecret)
+		if err != nil {
+			return err
 		}
 		return s.serve(cmd.Context(), key, secret, cmd.ErrOrStderr())
 	}
@@ -72,12 +70,7 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 		Issuer: from, Audience: s.audience, ClientID: s.clientID, Secret: secret, Patience: s.patience, Clock: clock.System{}, Log: log,
 		Observe: feed.Observer{Applied: m.event, Refused: m.feedRefused.Inc, Asked: m.asked},
 	})
-	revocations := accesstoken.Revocations(events)
-	if s.clientID == "" {
-		log.Warn("there is no --client-id: access tokens that the issuer revokes are taken to their end")
-		revocations = unfollowed{}
-	}
-	tokens := accesstoken.New(accesstoken.Options{Issuer: from, Audience: s.audience, Revocations: revocations, Clock: clock.System{}, CountToken: m.token})
+	tokens := accesstoken.New(accesstoken.Options{Issuer: from, Audience: s.audience, Revocations: events, Clock: clock.System{}, CountToken: m.token})
 	handler, err := api.New(api.Options{
 		Issuer: s.issuer, Audience: s.audience, Key: key, Tokens: tokens, Cases: store, Claims: store, Commit: store, Clock: clock.System{},
 	})
@@ -87,7 +80,7 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 	m.gauge("remembered_tokens", "Access tokens in memory.", func() float64 { return float64(tokens.Remembered()) })
 	m.gauge("feed_age_seconds", "How long ago it was known what the issuer has revoked.", func() float64 { return events.Age().Seconds() })
 	m.gauge("feed_revocations", "Revocations in memory.", func() float64 { return float64(events.Known()) })
-	stop := background(ctx, log, from, events, s.clientID != "", store)
+	stop := background(ctx, log, from, events, store)
 	defer stop()
 	edge := web.Edge{Log: log, HSTS: strings.HasPrefix(s.audience, "https:"), Observe: m.request}
 	state := &web.State{}
@@ -127,15 +120,13 @@ const (
 
 // background starts what runs beside the requests and returns what ends it. Every process does all of it: doing it twice
 // changes nothing.
-func background(ctx context.Context, log *slog.Logger, from *issuer.Issuer, events *feed.Feed, follow bool, store unit.Committer) (stop func()) {
+func background(ctx context.Context, log *slog.Logger, from *issuer.Issuer, events *feed.Feed, store unit.Committer) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
 		every(ctx, warmEvery, func() { _ = from.Warm(ctx) }) // failures are logged and counted where they happen
 	})
-	if follow {
-		running.Go(func() { events.Follow(ctx) })
-	}
+	running.Go(func() { events.Follow(ctx) })
 	running.Go(func() {
 		every(ctx, forgetEvery, func() {
 			err := store.Commit(ctx, unit.Unit{Writes: []unit.Write{cases.Forget{Now: clock.System{}.Now()}}})
@@ -178,8 +169,3 @@ func degraded(from *issuer.Issuer, events *feed.Feed, store *sqlstore.Store) fun
 		return out
 	}
 }
-
-// unfollowed knows of no revocation.
-type unfollowed struct{}
-
-func (unfollowed) Check(context.Context, *feed.Token, string) error { return nil }

@@ -106,6 +106,52 @@ func TestServe_WithoutItsIssuerIsReadyAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestServe_FollowsWhatItsIssuerRevokes(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	issuer := issuertest.Start(t, clock.NewFake(time.Now()))
+	p := o.serve(issuer.URL)
+	until := func(what string, holds func() bool) {
+		for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %s", what, p.log)
+			}
+		}
+	}
+	until("nothing is degraded", func() bool { _, body := p.get(p.private + "/readyz"); return !strings.Contains(body, "degraded") })
+	token := issuer.Sign(issuer.Person("sub-ana", "cases:read").With("sid", "sid-ends"))
+	get := func() (int, string) { return p.get(p.public+"/v1/cases", "Authorization", "Bearer "+token) }
+	if status, body := get(); status != http.StatusOK {
+		t.Fatalf("%d %s", status, body)
+	}
+	issuer.Revoke(issuertest.SessionRevoked, "sid-ends")
+	until("it is refused", func() bool { status, _ := get(); return status == http.StatusUnauthorized })
+	if _, body := get(); !strings.Contains(body, "the access token was revoked") {
+		t.Error(body)
+	}
+	_, body := p.get(p.private + "/metrics")
+	for _, want := range []string{
+		`caseservice_feed_events_total{type="session-revoked"} 1`, "caseservice_feed_delay_seconds_count 1", "caseservice_feed_age_seconds ", "caseservice_feed_revocations 1",
+		"caseservice_feed_refused_total 0", `caseservice_tokens_total{result="revoked"}`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in the metrics", want)
+		}
+	}
+	issuer.Publish(issuer.Event(issuertest.SessionRevoked, "sid-x").With("aud", "http://localhost:9999"))
+	until("it is counted", func() bool {
+		_, body := p.get(p.private + "/metrics")
+		return !strings.Contains(body, "caseservice_feed_refused_total 0")
+	})
+	if log := p.log.String(); !strings.Contains(log, "refused as a whole") || strings.Contains(log, "case/api") {
+		t.Error(log)
+	}
+	p.signal(syscall.SIGTERM)
+	if status := p.wait(); status != exitOK {
+		t.Errorf("status %d: %s", status, p.log)
+	}
+}
+
 func TestServe_SIGTERMLetsRequestsFinish(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t)
@@ -160,7 +206,7 @@ func TestServe_TakenPortIsSaidAndNothingElseHappens(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	addr := taken.Addr().String()
 	for _, ports := range [][]string{{"--listen", addr, "--private-listen", "127.0.0.1:0"}, {"--listen", "127.0.0.1:0", "--private-listen", addr}} {
-		r := o.run(append([]string{"serve", "--issuer", "http://localhost:1", "--audience", issuertest.Audience, "--database", o.database, "--code-key-file", o.key}, ports...)...)
+		r := o.run(append([]string{"serve", "--issuer", "http://localhost:1", "--audience", issuertest.Audience, "--database", o.database, "--code-key-file", o.key, "--client-id", "case-api", "--client-secret-file", o.key}, ports...)...)
 		if r.status != exitFailed || !strings.Contains(r.err, addr) {
 			t.Errorf("%d %s", r.status, r.err)
 		}

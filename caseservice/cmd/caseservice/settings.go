@@ -63,6 +63,9 @@ func (s *settings) check() error {
 			return &config.Error{Where: "--" + flag, Problem: err.Error()}
 		}
 	}
+	if s.clientID == "" {
+		return &config.Error{Where: "--client-id", Problem: "it is required: as this client the API asks the issuer what was revoked"}
+	}
 	if s.patience < feed.MinPatience || s.patience > feed.MaxPatience {
 		return &config.Error{Where: "--feed-patience", Problem: fmt.Sprintf("a time from %v to %v", feed.MinPatience, feed.MaxPatience)}
 	}
