@@ -173,7 +173,11 @@ func readPoll(r *http.Request) (q poll, err error) {
 	}
 	d := json.NewDecoder(r.Body)
 	if err = d.Decode(&q); err == nil {
-		_, err = d.Token()
+		if _, err = d.Token(); err == nil {
+			err = errors.New("something follows")
+		}
+	} else if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF // there is nothing
 	}
 	if !errors.Is(err, io.EOF) {
 		return q, &protoError{code: "invalid_request", why: "send one JSON object with the members of RFC 8936 section 2.2, and after", cause: err}
