@@ -246,3 +246,63 @@ func (r *restoring) voids(b *browser, a1, a2, r1, r2, spare, step, assertion str
 		r.Error("nobody signs in any more")
 	}
 }
+
+// A database that is set back underneath a running provider is not written to any more.
+func TestAttack_F11_ARunningProviderStopsWhenItsDatabaseIsSetBack(t *testing.T) {
+	t.Parallel()
+	w := newRestoring(t)
+	w.wants("before", w.as("machine", "/token", machineForm()), http.StatusOK, "")
+	w.must(w.p.points.Once(t.Context()))
+	w.exec(`UPDATE audit_writers SET head_seq = head_seq - 1`)
+	if err := w.p.points.Once(t.Context()); err == nil {
+		t.Fatal("it signs what was set back")
+	}
+	if a := w.as("machine", "/token", machineForm()); a.status != http.StatusServiceUnavailable {
+		t.Errorf("it goes on: %d %s", a.status, a.body)
+	}
+}
+
+// Where nobody can know what was lost, the operator says what becomes of everybody.
+func TestRestore_WithoutAnExportEverybodyIsLockedOrKept(t *testing.T) {
+	t.Parallel()
+	w := newRestoring(t)
+	w.signedIn(ben)
+	w.must(w.p.points.Once(t.Context()))
+	saved := filepath.Join(w.dir, "saved")
+	w.ok(nil, "backup", saved, "--database", "sqlite:"+w.file)
+	for _, unknown := range []string{"lock", "keep"} {
+		file, points := filepath.Join(t.TempDir(), "new.db"), w.copied(w.points, "points")
+		w.ok(nil, "restore", saved, "--database", "sqlite:"+file)
+		if status, said := w.command(nil, w.accept(file, points)...); status != exitUsage || !strings.Contains(said, "--unknown") {
+			t.Errorf("without a choice: %d %s", status, said)
+		}
+		w.ok(nil, w.accept(file, points, "--unknown", unknown)...)
+		w.today()
+		w.must(w.serve(file, points))
+		in := w.browser().get("/account").submit("identifier", ana, "password", pass).b.isIn()
+		machine := w.as("machine", "/token", machineForm()).status == http.StatusOK
+		if kept := unknown == "keep"; in != kept || machine != kept {
+			t.Errorf("%s: ana signs in: %v, the machine gets a token: %v", unknown, in, machine)
+		}
+	}
+}
+
+func TestRestore_RefusesWhatIsNoBackup(t *testing.T) {
+	t.Parallel()
+	w := newRestoring(t)
+	saved := filepath.Join(w.dir, "saved")
+	w.ok(nil, "backup", saved, "--database", "sqlite:"+w.file)
+	whole, err := os.ReadFile(saved)
+	w.must(err)
+	edited := bytes.Replace(whole, []byte(`"type":"account.created"`), []byte(`"type":"account.creatod"`), 1)
+	for name, text := range map[string][]byte{"empty": nil, "text": []byte("hello, this is no database at all"), "cut": whole[:len(whole)/2], "edited": edited} {
+		bad, file := filepath.Join(t.TempDir(), "bad"), filepath.Join(t.TempDir(), "new.db")
+		w.must(os.WriteFile(bad, text, 0o600))
+		if status, said := w.command(nil, "restore", bad, "--database", "sqlite:"+file); status != exitFailed {
+			t.Errorf("%s: %d %s", name, status, said)
+		}
+		if left, _ := filepath.Glob(file + "*"); len(left) > 0 {
+			t.Errorf("%s: it leaves %v", name, left)
+		}
+	}
+}
