@@ -225,3 +225,24 @@ func TestStore_SaysThatRedisDoesNotAnswer(t *testing.T) {
 		t.Error("a short key is taken")
 	}
 }
+
+// documented is the access list of docs/operations/redis.md.
+const documented = "user portal on >PASSWORD resetkeys ~portal:* resetchannels -@all +hello +auth +select +ping +info +eval +evalsha +get +set +del +getdel"
+
+func TestContract_UnderTheDocumentedAccessList(t *testing.T) {
+	t.Parallel()
+	if text, err := os.ReadFile("../../../../docs/operations/redis.md"); err != nil {
+		t.Log("the documentation is not beside this module: nothing to compare with")
+	} else if !strings.Contains(string(text), documented+"\n") {
+		t.Error("the documentation says otherwise")
+	}
+	srv := redistest.Own(t)
+	args := []any{"ACL", "SETUSER"}
+	for _, word := range strings.Fields(documented)[1:] {
+		args = append(args, word)
+	}
+	if _, err := srv.Do(args...); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("contract", func(t *testing.T) { sessiontest.Contract(t, two("redis://portal:PASSWORD@"+srv.Addr())) })
+}
