@@ -163,17 +163,30 @@ func (i *Issuer) faulty(w http.ResponseWriter, r *http.Request) bool {
 	return f != nil && f(w, r)
 }
 
+// question is a poll (RFC 8936 §2.2) with our cursor.
+type question struct {
+	MaxEvents         int
+	ReturnImmediately bool
+	Ack               []string
+	After             string
+}
+
+// from returns where a question goes on, among so many events.
+func (q question) from(generation, events int) (n int, ok bool) {
+	if q.After == "" {
+		return 0, true
+	}
+	g := 0
+	_, err := fmt.Sscanf(q.After, "g%d-%d", &g, &n)
+	return n, err == nil && g == generation && n <= events
+}
+
 // servePoll answers a poll (RFC 8936 §2).
 func (i *Issuer) servePoll(w http.ResponseWriter, r *http.Request) {
 	if i.faulty(w, r) || !known(w, r) {
 		return
 	}
-	var q struct {
-		MaxEvents         int
-		ReturnImmediately bool
-		Ack               []string
-		After             string
-	}
+	var q question
 	if err := json.NewDecoder(r.Body).Decode(&q); err != nil || q.MaxEvents < 1 || q.Ack == nil {
 		answer(w, http.StatusBadRequest, map[string]string{"err": "invalid_request", "description": "not a poll"})
 		return
@@ -183,15 +196,13 @@ func (i *Issuer) servePoll(w http.ResponseWriter, r *http.Request) {
 	deadline := time.After(i.feed.hold)
 	i.mu.Unlock()
 	for {
-		n, generation := 0, 0
 		i.mu.Lock()
-		wake, now, all := i.feed.wake, i.feed.generation, i.feed.events
+		wake, generation, all := i.feed.wake, i.feed.generation, i.feed.events
 		i.mu.Unlock()
-		if q.After != "" {
-			if _, err := fmt.Sscanf(q.After, "g%d-%d", &generation, &n); err != nil || generation != now || n > len(all) {
-				answer(w, http.StatusBadRequest, map[string]string{"err": "invalid_request", "description": "unknown cursor"})
-				return
-			}
+		n, ok := q.from(generation, len(all))
+		if !ok {
+			answer(w, http.StatusBadRequest, map[string]string{"err": "invalid_request", "description": "unknown cursor"})
+			return
 		}
 		if !q.ReturnImmediately && n == len(all) {
 			select {
@@ -205,14 +216,19 @@ func (i *Issuer) servePoll(w http.ResponseWriter, r *http.Request) {
 			case <-deadline:
 			}
 		}
-		end := min(len(all), n+q.MaxEvents)
-		sets := map[string]string{}
-		for _, e := range all[n:end] {
-			sets[e.jti] = e.text()
-		}
-		answer(w, http.StatusOK, map[string]any{"sets": sets, "moreAvailable": end < len(all), "cursor": fmt.Sprintf("g%d-%d", now, end)})
+		handOut(w, all[n:min(len(all), n+q.MaxEvents)], n, len(all), generation)
 		return
 	}
+}
+
+// handOut answers with events, of which the first is number n of so many.
+func handOut(w http.ResponseWriter, events []published, n, all, generation int) {
+	sets := map[string]string{}
+	for _, e := range events {
+		sets[e.jti] = e.text()
+	}
+	end := n + len(events)
+	answer(w, http.StatusOK, map[string]any{"sets": sets, "moreAvailable": end < all, "cursor": fmt.Sprintf("g%d-%d", generation, end)})
 }
 
 // serveIntrospection tells whether a token is active (RFC 7662): here every token is, that was not deactivated.
