@@ -1,0 +1,518 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"ellis.example/idp/internal/api"
+	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/feed"
+	"ellis.example/idp/internal/grant"
+	"ellis.example/idp/internal/unit"
+)
+
+// poll sends a poll as a client.
+func (w *world) poll(client, body string) answer {
+	w.Helper()
+	req, err := http.NewRequestWithContext(w.Context(), http.MethodPost, w.issuer+"/events/poll", strings.NewReader(body))
+	w.must(err)
+	req.Header.Set("Content-Type", "application/json")
+	if client != "" {
+		req.Header.Set("Authorization", w.basic(client))
+	}
+	return w.send(req)
+}
+
+// follower follows an API's line as its server does.
+type follower struct {
+	w        *world
+	api      string // its id, and its client's
+	audience string
+	cursor   string
+	sets     []object // the claims of everything that was heard
+}
+
+// follow begins at the end of what there is.
+func (w *world) follow(api, audience string) *follower {
+	f := &follower{w: w, api: api, audience: audience}
+	f.next()
+	f.sets = nil
+	return f
+}
+
+// next polls once and returns what is new: kind and subject of each event.
+func (f *follower) next(members ...string) []string {
+	f.w.Helper()
+	body := `{"maxEvents":100,` + strings.Join(append(members, `"returnImmediately":true`)[:1], "") + `,"ack":[],"after":"` + f.cursor + `"}`
+	a := f.w.poll(f.api, body)
+	if a.status != http.StatusOK || a.header.Get("Cache-Control") != "no-store" || a.header.Get("Content-Type") != "application/json" || a.object["moreAvailable"] != false {
+		f.w.Fatalf("poll of %s: %d %s", f.api, a.status, a.body)
+	}
+	f.cursor = a.str("cursor")
+	heard := []string{}
+	sets, _ := a.object["sets"].(map[string]any)
+	for jti, text := range sets {
+		heard = append(heard, f.verify(jti, text.(string)))
+	}
+	slices.Sort(heard)
+	return heard
+}
+
+// wait polls until there is something or the poll ends.
+func (f *follower) wait() []string { f.w.Helper(); return f.next(`"returnImmediately":false`) }
+
+var kindsOfEvents = map[string]string{
+	"https://schemas.openid.net/secevent/caep/event-type/session-revoked": "session", "https://schemas.openid.net/secevent/risc/event-type/account-disabled": "account",
+	"urn:ellis:events:grant-revoked": "grant", "urn:ellis:events:token-revoked": "token", "urn:ellis:events:key-revoked": "key", "urn:ellis:events:epoch-raised": "epoch",
+}
+
+// verify checks a SET by the published keys, as RFC 8417 has it.
+func (f *follower) verify(jti, text string) string {
+	w := f.w
+	w.Helper()
+	js, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA})
+	w.must(err)
+	head := js.Signatures[0].Protected
+	keys := w.published()
+	key := keys.Key(head.KeyID)
+	if len(key) != 1 || key[0].Algorithm != head.Algorithm || head.ExtraHeaders[jose.HeaderType] != "secevent+jwt" {
+		w.Fatalf("header %+v", head)
+	}
+	raw, err := js.Verify(key[0].Key)
+	w.must(err)
+	var c struct {
+		Iss, Aud, JTI string
+		IAT           int64
+		TOE           float64
+		SubID         struct{ Format, ID string } `json:"sub_id"`
+		Events        map[string]struct {
+			At int64 `json:"event_timestamp"`
+		}
+	}
+	w.must(json.Unmarshal(raw, &c))
+	now := w.clock.Now().Unix()
+	if c.Iss != w.issuer || c.Aud != f.audience || c.JTI != jti || c.IAT != now || c.SubID.Format != "opaque" || len(c.Events) != 1 {
+		w.Errorf("claims %s", raw)
+	}
+	var all object
+	w.must(json.Unmarshal(raw, &all))
+	f.sets = append(f.sets, all)
+	for name, e := range c.Events {
+		if e.At < int64(c.TOE) || e.At > int64(c.TOE)+1 || kindsOfEvents[name] == "" {
+			w.Errorf("event %s", raw)
+		}
+		return kindsOfEvents[name] + " " + c.SubID.ID
+	}
+	return ""
+}
+
+// feedScene is a person with tokens of two APIs in one session, and a machine with one.
+type feedScene struct {
+	*world
+	b               *browser
+	cases, letters  answer
+	code            string // of cases
+	machines        answer
+	fCases, fLetter *follower
+}
+
+func newFeedScene(t *testing.T) *feedScene {
+	t.Helper()
+	w := newWorld(t)
+	w.onTime() // commands have a clock of their own
+	s := &feedScene{world: w, b: w.browser()}
+	s.code = s.b.newCode(ana, "web")
+	s.cases = w.redeem("web", s.code)
+	s.letters = w.redeem("web", s.b.newCode(ana, "web", "scope", "openid offline_access letters.read"))
+	s.machines = w.machine("machine", "scope", "cases.read")
+	s.fCases, s.fLetter = w.follow("cases", casesAPI), w.follow("letters", letterAPI)
+	return s
+}
+
+// claim of an access token.
+func claim(a answer, name string) string {
+	_, c := claims(a.str("access_token"))
+	s, _ := c[name].(string)
+	return s
+}
+
+// said puts claims of an answer's token in place of their names.
+func said(a answer, list ...string) []string {
+	out := []string{}
+	for _, l := range list {
+		kind, name, _ := strings.Cut(l, " ")
+		out = append(out, kind+" "+claim(a, name))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// command runs one of the program's own, beside the provider.
+func (w *world) command(args ...string) {
+	w.Helper()
+	var out, errs bytes.Buffer
+	args = append(args, "--database", "sqlite:"+w.file)
+	if args[0] == "keys" {
+		args = append(args, "--kek-file", kekFile(w.T, testKEK))
+	}
+	if status := run(w.Context(), args, &out, &errs); status != exitOK {
+		w.Fatalf("%v: %d %s", args, status, errs.String())
+	}
+}
+
+// way is how something ends, and what each API hears of it: kinds, and the claims of its own token.
+type way struct {
+	do             func(s *feedScene)
+	cases, letters []string
+}
+
+func feedWays() map[string]way {
+	both, grant := []string{"grant txn", "session sid"}, []string{"grant txn"}
+	gone := []string{"account sub", "grant txn", "session sid"}
+	again := func(s *feedScene) {
+		s.refresh("web", s.cases.str("refresh_token"))
+		s.clock.Advance(time.Minute)
+		s.wants("reuse", s.refresh("web", s.cases.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
+	}
+	return map[string]way{
+		"the person signs out":              {func(s *feedScene) { s.b.logOut() }, both, both},
+		"the consent is withdrawn":          {func(s *feedScene) { s.b.withdraw("web") }, grant, grant},
+		"the person ends it from elsewhere": {func(s *feedScene) { s.elsewhere().get("/account/sessions").press("all", "others") }, both, both},
+		"the password is changed":           {func(s *feedScene) { s.changes(s.elsewhere()) }, both, both},
+		"the password is changed here":      {func(s *feedScene) { s.changes(s.b) }, grant, grant},
+		"the account is disabled":           {func(s *feedScene) { s.command("user", "disable", ana, "--reason", "test") }, gone, gone},
+		"the app is disabled":               {func(s *feedScene) { s.disable("web", true) }, grant, grant},
+		"the app is deleted":                {func(s *feedScene) { s.command("client", "delete", "web") }, grant, grant},
+		"a refresh token is revoked":        {func(s *feedScene) { s.revoked("web", s.cases.str("refresh_token")) }, grant, nil},
+		"an access token is revoked":        {func(s *feedScene) { s.revoked("web", s.cases.str("access_token")) }, []string{"token jti"}, nil},
+		"another API's token is revoked":    {func(s *feedScene) { s.revoked("web", s.letters.str("access_token")) }, nil, []string{"token jti"}},
+		"a refresh token is used again":     {again, grant, nil},
+		"a code is used again":              {func(s *feedScene) { s.redeem("web", s.code) }, grant, nil},
+	}
+}
+
+// elsewhere is another browser of the same person.
+func (s *feedScene) elsewhere() *browser {
+	b := s.browser()
+	b.get("/account").signIn(ana)
+	return b
+}
+
+func (s *feedScene) changes(b *browser) {
+	s.Helper()
+	if p := b.get("/account/password").submit("current_password", pass, "new_password", "another lamp on that jetty"); p.status != http.StatusOK || !strings.Contains(p.text(), "Your password is changed.") {
+		s.Fatalf("not changed: %d at %s: %s", p.status, p.url, p.text())
+	}
+}
+
+func TestAttack_B14_EachAPIHearsOfEveryWayInWhichItsTokensEnd(t *testing.T) {
+	t.Parallel()
+	for name, way := range feedWays() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newFeedScene(t)
+			way.do(s)
+			if s.active("cases", s.cases.str("access_token")) != (way.cases == nil) {
+				t.Error("introspection and the feed say different things")
+			}
+			for _, c := range []struct {
+				f    *follower
+				a    answer
+				want []string
+			}{{s.fCases, s.cases, way.cases}, {s.fLetter, s.letters, way.letters}} {
+				if got, want := c.f.next(), said(c.a, c.want...); !reflect.DeepEqual(got, want) {
+					t.Errorf("%s heard %q, want %q", c.f.api, got, want)
+				}
+				if got := c.f.next(); len(got) != 0 {
+					t.Errorf("%s heard it again: %q", c.f.api, got)
+				}
+			}
+			s.nothingInCommon()
+		})
+	}
+}
+
+// nothingInCommon fails the test if what two APIs heard could be put together by what is in it.
+func (s *feedScene) nothingInCommon() {
+	s.Helper()
+	texts := func(f *follower) map[string]bool {
+		out := map[string]bool{f.cursor: true, f.cursor[:strings.Index(f.cursor, ".")]: true}
+		for _, c := range f.sets {
+			out[c["jti"].(string)] = true
+			out[c["sub_id"].(map[string]any)["id"].(string)] = true
+		}
+		return out
+	}
+	theirs := texts(s.fLetter)
+	for text := range texts(s.fCases) {
+		if theirs[text] {
+			s.Errorf("both APIs were told %q", text)
+		}
+	}
+	for _, f := range []*follower{s.fCases, s.fLetter} {
+		for _, c := range f.sets {
+			if b, _ := json.Marshal(c); strings.Contains(string(b), s.people[ana]) || strings.Contains(string(b), "ses_") || strings.Contains(string(b), "txn_") || strings.Contains(string(b), "grt_") {
+				s.Errorf("an identifier of ours went out: %s", b)
+			}
+		}
+	}
+}
+
+func TestFeed_TellsOfMachinesAndKeys(t *testing.T) {
+	t.Parallel()
+	s := newFeedScene(t)
+	is := func(what string, cases, letters []string) {
+		t.Helper()
+		if c, l := s.fCases.next(), s.fLetter.next(); !slices.Equal(c, cases) || !slices.Equal(l, letters) {
+			t.Errorf("%s: cases heard %q, letters %q", what, c, l)
+		}
+	}
+	s.revoked("machine", s.machines.str("access_token"))
+	is("a machine's token", said(s.machines, "token jti"), nil)
+	s.disable("machine", true)
+	is("a machine is disabled", []string{"account machine"}, []string{"account machine"})
+	s.command("client", "delete", "key")
+	is("a machine is deleted", []string{"account key"}, nil)
+
+	head, _ := claims(s.cases.str("access_token"))
+	kid := head["kid"].(string)
+	s.command("keys", "revoke", kid)
+	is("a key is revoked", []string{"key " + kid}, []string{"key " + kid})
+	s.later()
+	if jwks := s.published(); len(jwks.Key(kid)) != 0 || s.active("cases", s.cases.str("access_token")) {
+		t.Error("the key is published, or a token of it stands")
+	}
+	if a := s.refresh("web", s.cases.str("refresh_token")); a.status != http.StatusOK || !s.active("cases", a.str("access_token")) {
+		t.Errorf("nothing is signed any more: %d %s", a.status, a.body)
+	}
+	var out, errs bytes.Buffer
+	for kid, want := range map[string]string{kid: "revoked before", "nobody": "no signing key"} {
+		if got := run(t.Context(), []string{"keys", "revoke", kid, "--database", "sqlite:" + s.file, "--kek-file", kekFile(t, testKEK)}, &out, &errs); got != exitFailed || !strings.Contains(errs.String(), want) {
+			t.Errorf("revoking %s: %d %s", kid, got, errs.String())
+		}
+	}
+	s.must(s.p.ring.Rotate(t.Context(), "EdDSA", true))
+	heard := s.fCases.next()
+	if len(heard) < 2 || !slices.Equal(heard, s.fLetter.next()) || !strings.HasPrefix(heard[0], "key ") {
+		t.Errorf("an emergency rotation: %q", heard)
+	}
+}
+
+func TestFeed_AnEpochEndsTheLine(t *testing.T) {
+	t.Parallel()
+	s := newFeedScene(t)
+	s.must(s.p.store.Commit(t.Context(), unit.Unit{Writes: []unit.Write{feed.NewEpoch("2")}, Event: audit.Event{Type: "epoch.raised"}}))
+	if a := s.poll("cases", `{"after":"`+s.fCases.cursor+`"}`); a.status != http.StatusBadRequest || a.str("err") != "invalid_request" {
+		t.Errorf("a place of the life before: %d %s", a.status, a.body)
+	}
+	s.fCases.cursor = ""
+	if got := s.fCases.next(); !slices.Equal(got, []string{"epoch 2"}) {
+		t.Errorf("heard %q", got)
+	}
+}
+
+func TestFeed_AWaitingPollIsAnsweredAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newFeedScene(t)
+	heardIn := func(what string, end func()) {
+		t.Helper()
+		done := make(chan time.Time, 1)
+		go func() {
+			defer func() { done <- time.Now() }()
+			s.fCases.wait()
+		}()
+		time.Sleep(100 * time.Millisecond) // it waits now
+		end()
+		committed := time.Now()
+		if took := (<-done).Sub(committed); took > time.Second {
+			t.Errorf("%s: heard after %v", what, took)
+		} else {
+			t.Logf("%s: heard after %v", what, took)
+		}
+		if len(s.fCases.sets) == 0 {
+			t.Errorf("%s: nothing was heard", what)
+		}
+		s.fCases.sets = nil
+	}
+	heardIn("committed by this process", func() { s.revoked("web", s.cases.str("access_token")) })
+	heardIn("committed by a command", func() { s.command("user", "disable", ana, "--reason", "test") })
+	began := time.Now()
+	if got := s.fCases.wait(); len(got) != 0 || time.Since(began) < feed.Hold-100*time.Millisecond || time.Since(began) > feed.Hold+2*time.Second {
+		t.Errorf("nothing happened: heard %q after %v", got, time.Since(began))
+	}
+}
+
+// Who begins without a place hears what can still matter, in pieces if it likes.
+func TestFeed_BeginsWithWhatCanStillMatter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	revoke := func(n int) {
+		for range n {
+			w.revoked("machine", w.machine("machine", "scope", "cases.read").str("access_token"))
+		}
+	}
+	revoke(2)
+	w.clock.Advance(feed.Matters + time.Second)
+	revoke(3)
+	a := w.poll("cases", `{"maxEvents":2,"returnImmediately":true}`)
+	if sets, _ := a.object["sets"].(map[string]any); len(sets) != 2 || a.object["moreAvailable"] != true {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	b := w.poll("cases", `{"after":"`+a.str("cursor")+`"}`) // waits for nothing: there is something
+	if sets, _ := b.object["sets"].(map[string]any); len(sets) != 1 || b.object["moreAvailable"] != false {
+		t.Errorf("%d %s", b.status, b.body)
+	}
+	// The same events again have the same names: a follower that was cut off can tell.
+	first, _ := a.object["sets"].(map[string]any)
+	c, _ := w.poll("cases", `{"maxEvents":2}`).object["sets"].(map[string]any)
+	if !slices.Equal(slices.Sorted(maps.Keys(first)), slices.Sorted(maps.Keys(c))) {
+		t.Errorf("%v, then %v", first, c)
+	}
+	if a := w.poll("cases", `{"maxEvents":0}`); a.status != http.StatusOK || a.body != `{"sets":{},"moreAvailable":false,"cursor":"`+a.str("cursor")+`"}` {
+		t.Errorf("none asked for: %d %s", a.status, a.body)
+	}
+}
+
+func TestFeed_RefusesEverybodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.secrets = maps.Clone(w.secrets)
+	w.secrets["nobody"] = "ecs_x"
+	refused := func(what string, a answer, status int, code string) {
+		t.Helper()
+		if a.status != status || a.str("err") != code || a.object["sets"] != nil || a.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %s, want %d %s", what, a.status, a.body, status, code)
+		}
+	}
+	for _, c := range []string{"", "nobody"} {
+		refused("client "+c, w.poll(c, `{}`), http.StatusUnauthorized, "authentication_failed")
+	}
+	events := w.during(func() {
+		for _, c := range []string{"web", "machine"} {
+			refused("client "+c, w.poll(c, `{}`), http.StatusForbidden, "access_denied")
+		}
+		for what, body := range map[string]string{
+			"nothing": ``, "no object": `[]`, "two": `{}{}`, "text": `{"maxEvents":"2"}`, "below zero": `{"maxEvents":-1}`, "acks": `{"ack":"x"}`, "an empty ack": `{"ack":[""]}`,
+			"an error without a name": `{"setErrs":{"x":{"description":"y"}}}`, "a place": `{"after":"x"}`, "another's place": `{"after":"` + w.poll("letters", `{"returnImmediately":true}`).str("cursor") + `"}`,
+		} {
+			refused(what, w.poll("cases", body), http.StatusBadRequest, "invalid_request")
+		}
+		refused("a form", w.as("cases", "/events/poll", url.Values{"maxEvents": {"1"}}), http.StatusBadRequest, "invalid_request")
+	})
+	if len(events) != 13 || slices.ContainsFunc(events, func(e audit.Stored) bool {
+		return e.Type != "feed.refused" || e.Outcome != audit.Refused || e.Reason == "" || e.Client == ""
+	}) {
+		t.Errorf("recorded: %+v", events)
+	}
+	refused("GET", w.do(http.MethodGet, "/events/poll", nil, "Authorization", w.basic("cases")), http.StatusMethodNotAllowed, "invalid_request")
+	refused("a large one", w.poll("cases", `{"after":"`+strings.Repeat("x", 70<<10)+`"}`), http.StatusBadRequest, "invalid_request")
+	events = w.during(func() {
+		for range 3 {
+			if a := w.poll("cases", `{"returnImmediately":true,"ack":["x"],"setErrs":{"y":{"err":"jws","description":"z"}},"other":1}`); a.status != http.StatusOK {
+				t.Errorf("a good poll: %d %s", a.status, a.body)
+			}
+		}
+	})
+	if len(events) != 0 {
+		t.Errorf("a good poll is recorded: %+v", events)
+	}
+	w.register(`apis: [{id: cases, audience: "https://cases.example", name: {en: Case status, es: Estado}, scopes: []}]`)
+	refused("a client that the API has no more", w.poll("cases", `{}`), http.StatusForbidden, "access_denied")
+}
+
+// Only the client that an API is registered with may ask about its tokens, whatever its name is.
+func TestAttack_B11_OnlyTheAPIsOwnClientIntrospectsItsTokens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.machine("machine", "scope", "cases.read").str("access_token")
+	for client, want := range map[string]bool{"cases": true, "machine": true, "letters": false, "web": false} {
+		if got := w.active(client, token); got != want {
+			t.Errorf("%s is told %v", client, got)
+		}
+	}
+	w.register(`
+apis: [{id: cases, client_id: desk, audience: "https://cases.example", name: {en: Case status, es: Estado}, scopes: [{name: cases.read, en: See, es: Ver}]}]
+clients: [{client_id: desk, client_name: Desk, grant_types: [client_credentials]}]`)
+	if w.active("cases", token) || !w.active("desk", token) {
+		t.Error("the name of the API is enough, or its client is not")
+	}
+}
+
+// Failures of others in the same network do not keep an API from following.
+func TestFeed_NoNetworksShareHoldsAFollowerBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.crowded()
+	if a := w.poll("cases", `{"returnImmediately":true}`); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+func TestRegistration_AnAPIsClientIsOneThatCanAsk(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for doc, want := range map[string]string{
+		`{id: new, client_id: missing, audience: "https://n.example", name: {en: N, es: N}}`: `client_id: no client "missing"`,
+		`{id: new, client_id: spa, audience: "https://n.example", name: {en: N, es: N}}`:     "client_secret_basic",
+		`{id: new, client_id: cases, audience: "https://n.example", name: {en: N, es: N}}`:   "it is that of API cases",
+	} {
+		if _, err := w.admin().Apply(t.Context(), []byte("apis: ["+doc+"]"), "operator:test"); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "line 1") {
+			t.Errorf("%s: %v", doc, err)
+		}
+	}
+	w.command("api", "update", "cases", "--client", "machine", "--kek-file", kekFile(t, testKEK))
+	w.command("api", "create", "--id", "maps", "--audience", "https://maps.example", "--name", "en=Maps", "--name", "es=Mapas", "--scope", "maps.read;en=See maps;es=Ver mapas", "--client", "cases", "--kek-file", kekFile(t, testKEK))
+	w.later()
+	if a := w.poll("machine", `{"returnImmediately":true}`); a.status != http.StatusOK {
+		t.Errorf("the new client of cases: %d %s", a.status, a.body)
+	}
+	if a := w.poll("cases", `{"returnImmediately":true}`); a.status != http.StatusOK {
+		t.Errorf("the client of maps: %d %s", a.status, a.body)
+	}
+	list, err := w.admin().ListAPIs(t.Context())
+	if i := slices.IndexFunc(list, func(a api.API) bool { return a.ID == "maps" }); err != nil || i < 0 || len(list[i].Scopes) != 1 || list[i].Scopes[0].Words["es"] != "Ver mapas" || list[i].SigningAlg != "ES256" {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// All revocations of many at once are heard, by whoever follows.
+func TestFeed_HearsAllOfManyAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newFeedScene(t)
+	const many = 64
+	heard := make(chan map[string]bool, 2)
+	for range 2 {
+		f := &follower{w: s.world, api: "cases", audience: casesAPI, cursor: s.fCases.cursor}
+		go func() {
+			all := map[string]bool{}
+			defer func() { heard <- all }()
+			for end := time.Now().Add(20 * time.Second); len(all) < many && time.Now().Before(end); {
+				for _, e := range f.wait() {
+					all[e] = true
+				}
+			}
+		}()
+	}
+	peopleRace(many, func(i int) {
+		err := s.p.store.Commit(t.Context(), unit.Unit{Writes: []unit.Write{grant.RevokeToken{JTI: fmt.Sprint("j", i), API: "cases", At: s.clock.Now(), Until: s.clock.Now().Add(time.Hour)}}, Event: audit.Event{Type: "token.revoked"}})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	for range 2 {
+		if all := <-heard; len(all) != many {
+			t.Errorf("%d of %d were heard", len(all), many)
+		}
+	}
+}
