@@ -144,26 +144,17 @@ func (b *bench) say(format string, args ...any) {
 }
 
 func (b *bench) run(ctx context.Context) (r *report, err error) {
-	root, err := launch.Root(".")
-	if err != nil {
-		return nil, err
-	}
 	if b.dir, err = os.MkdirTemp("", "ellis-bench-"); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	if b.bin != "" {
-		b.binaries = launch.At(b.bin)
-	} else {
-		b.say("building")
-		if b.binaries, err = launch.Build(ctx, root, b.stderr); err != nil {
-			return nil, err
-		}
+	if err := b.findBinaries(ctx); err != nil {
+		return nil, err
 	}
 	if b.cores, err = pin(); err != nil {
 		return nil, err
 	}
-	b.redis = canRedis(ctx, b.binaries.IDP)
+	b.redis = mentions(ctx, b.binaries.IDP, "--redis ")
 	r = &report{Where: b.cores.String(), FsyncDelay: float64(b.fsyncDelay.Microseconds()) / 1e3}
 	b.say("yardsticks")
 	if r.Yardsticks, err = b.measureYardsticks(ctx); err != nil {
@@ -179,9 +170,30 @@ func (b *bench) run(ctx context.Context) (r *report, err error) {
 	return r, ctx.Err()
 }
 
+// findBinaries builds what is measured, unless it was named.
+func (b *bench) findBinaries(ctx context.Context) error {
+	if b.bin != "" {
+		b.binaries = launch.At(b.bin)
+		return nil
+	}
+	root, err := launch.Root(".")
+	if err != nil {
+		return err
+	}
+	b.say("building")
+	b.binaries, err = launch.Build(ctx, root, b.stderr)
+	return err
+}
+
 // measureStore measures the operations over one store.
 func (b *bench) measureStore(ctx context.Context, r *report, store string) error {
-	todo := slices.DeleteFunc(operations(), func(o operation) bool { return b.only != nil && !slices.Contains(b.only, o.name) })
+	cases := store == "sqlite" || mentions(ctx, b.binaries.CaseService, "postgres")
+	if !cases {
+		b.say("%s: the case service does not know this store; its operations are left out", store)
+	}
+	todo := slices.DeleteFunc(operations(), func(o operation) bool {
+		return b.only != nil && !slices.Contains(b.only, o.name) || o.service == launch.CaseService && !cases
+	})
 	s, err := b.openStack(ctx, store, slices.ContainsFunc(todo, func(o operation) bool { return o.service == launch.CaseService }))
 	if err != nil {
 		return err

@@ -23,7 +23,10 @@ type postgres struct {
 	gone     chan struct{}
 }
 
-const superuser = "ellis_bench"
+const (
+	superuser    = "ellis_bench"
+	pollDatabase = 50 * time.Millisecond
+)
 
 // startPostgres makes a cluster in a temporary folder, with one database for each service. delay is added to each flush of
 // the log, as a slower disk would.
@@ -44,7 +47,7 @@ func startPostgres(ctx context.Context, delay time.Duration) (_ *postgres, err e
 		return nil, err
 	}
 	data := filepath.Join(p.dir, "data")
-	if err := p.run(ctx, "initdb", "-D", data, "-A", "trust", "-U", superuser, "-E", "UTF8", "--locale=C"); err != nil {
+	if err := p.run(ctx, "initdb", "-D", data, "-A", "trust", "-U", superuser, "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {
 		return nil, err
 	}
 	var ports launch.Ports
@@ -69,19 +72,24 @@ func startPostgres(ctx context.Context, delay time.Duration) (_ *postgres, err e
 	return p, p.create(ctx, launch.IDP, launch.CaseService)
 }
 
+// postgresPrograms is the folder of the newest server that is installed with its tools; one in the PATH comes first.
 func postgresPrograms() (string, error) {
-	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path), nil
-	}
-	dirs, err := filepath.Glob("/usr/lib/postgresql/*/bin")
-	if err != nil || len(dirs) == 0 {
-		return "", errors.New("PostgreSQL is not installed (Debian: apt install postgresql)")
-	}
+	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // a good pattern
 	release := func(bin string) int {
 		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(bin))) // what is no number is none
 		return n
 	}
-	return slices.MaxFunc(dirs, func(a, b string) int { return release(a) - release(b) }), nil
+	slices.SortFunc(dirs, func(a, b string) int { return release(b) - release(a) })
+	if path, err := exec.LookPath("initdb"); err == nil {
+		dirs = slices.Insert(dirs, 0, filepath.Dir(path))
+	}
+	for _, dir := range dirs {
+		missing := func(name string) bool { _, err := os.Stat(filepath.Join(dir, name)); return err != nil }
+		if !slices.ContainsFunc([]string{"initdb", "postgres", "createdb"}, missing) {
+			return dir, nil
+		}
+	}
+	return "", errors.New("PostgreSQL is not installed (Debian: apt install postgresql)")
 }
 
 // serverUser is whom PostgreSQL runs as: it refuses to be root. nil: whoever we are.
@@ -98,15 +106,20 @@ func serverUser() (*user.User, error) {
 }
 
 // create makes databases, as soon as the server answers.
-func (p *postgres) create(ctx context.Context, names ...string) (err error) {
+func (p *postgres) create(ctx context.Context, names ...string) error {
+	ctx, done := context.WithTimeout(ctx, startTime)
+	defer done()
 	for _, name := range names {
-		for end := time.Now().Add(startTime); ; time.Sleep(50 * time.Millisecond) {
-			if err = p.run(ctx, "createdb", "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-U", superuser, name); err == nil {
+		for {
+			err := p.run(ctx, "createdb", "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-U", superuser, name)
+			if err == nil {
 				break
 			}
-			if time.Now().After(end) || ctx.Err() != nil {
+			var none *exec.Error
+			if ctx.Err() != nil || errors.As(err, &none) {
 				return err
 			}
+			time.Sleep(pollDatabase)
 		}
 	}
 	return nil
