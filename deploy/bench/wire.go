@@ -65,7 +65,7 @@ func (c *conn) do(request []byte) (a answer, err error) {
 			return a, err
 		}
 	}
-	if err = c.nc.SetDeadline(time.Now().Add(answerTimeout)); err == nil {
+	if err = c.nc.SetDeadline(time.Now().Add(answerTimeout)); err == nil { //nolint:forbidigo // the deadline of a connection
 		if _, err = c.nc.Write(request); err == nil {
 			a, err = c.read()
 		}
