@@ -1,4 +1,4 @@
-// Bench measures the two services as they are released: it builds them, fills a database by their own commands, and drives
+// Command bench measures the two services as they are released: it builds them, fills a database by their own commands, and drives
 // one operation after another over loopback in a closed loop.
 //
 // What it goes by is processor time per request, as a multiple of yardsticks that the same run takes: rates and latencies

@@ -1,4 +1,4 @@
-// Faults puts both services under load, breaks what they stand on, and then compares what they answered with what they kept.
+// Command faults puts both services under load, breaks what they stand on, and then compares what they answered with what they kept.
 //
 //	go run ./deploy/faults --minutes 60 --seed 7 --store sqlite
 //
