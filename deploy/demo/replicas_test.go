@@ -99,9 +99,11 @@ func TestDemo_ReplicasGoOnThroughRestartsAndDeaths(t *testing.T) {
 			t.Errorf("%d of %s run", len(pids), name)
 		}
 	}
-	w := c.signInByCode(c.People[0])
+	w := c.signIn(t, c.People[0])
+	c.seesCases(w)
 	c.checkTokens(t, w, c.Clients[1], 2)
 	c.replaceAll()
+	c.seesCases(w)
 	c.checkTokens(t, w, c.Clients[2], 2)
 	c.askForMail("early@example.com")
 	zombie, stopped := c.stopLeader()
@@ -114,6 +116,20 @@ func TestDemo_ReplicasGoOnThroughRestartsAndDeaths(t *testing.T) {
 	c.kill(zombie, func() { c.checkTokens(t, w, c.Clients[2], 2) })
 	c.mailComesOnce("early@example.com", stopped)
 	c.end()
+}
+
+// seesCases looks at the portal, twice: each of its processes knows who signed in.
+func (c *cluster) seesCases(w walker) {
+	c.Helper()
+	for range 2 {
+		w.StopAt = nil
+		w.must(w.Get(c.Context(), c.Portal+"/cases"))
+		for _, n := range c.People[0].Receipts {
+			if w.Page.URL.String() != c.Portal+"/cases" || !strings.Contains(plain(w.Page.Text), n) {
+				c.Errorf("%s is not shown at %s: %s", n, w.Page.URL, w.Page.Text)
+			}
+		}
+	}
 }
 
 // signInByCode signs a person in at the identity provider, with both factors, for the first of the clients.
@@ -239,12 +255,14 @@ func (c *cluster) goOn(p *launch.Process) {
 	}
 }
 
-// kill ends a process as a crash would, in the midst of f, and looks whether people are told.
+// kill ends a process as a crash would, looks whether people are told, and goes on with f. A request that was under way there
+// may fail, if it was no safe one; none that comes later does.
 func (c *cluster) kill(p *launch.Process, f func()) {
 	c.Helper()
-	time.AfterFunc(50*time.Millisecond, func() { _ = syscall.Kill(p.Pid, syscall.SIGKILL) })
-	f()
-	for began := time.Now(); !strings.Contains(c.said.String(), "1 of idp go on"); time.Sleep(20 * time.Millisecond) {
+	if err := syscall.Kill(p.Pid, syscall.SIGKILL); err != nil {
+		c.Fatal(err)
+	}
+	for began := time.Now(); !strings.Contains(c.said.String(), "1 of idp go on"); time.Sleep(time.Millisecond) {
 		if time.Since(began) > 10*time.Second {
 			break
 		}
@@ -252,6 +270,7 @@ func (c *cluster) kill(p *launch.Process, f func()) {
 	if said := c.said.String(); !strings.Contains(said, p.Name+" ended by itself (signal: killed)") || !strings.Contains(said, "1 of idp go on") {
 		c.Errorf("nobody was told:\n%s", said)
 	}
+	f()
 }
 
 // restartDatabase restarts the server as a crash would. Writes go on within two seconds of its return.

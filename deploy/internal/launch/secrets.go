@@ -14,6 +14,7 @@ const (
 	kek     = "kek"
 	pepper  = "pepper"
 	codeKey = "code-key"
+	session = "session-key"
 )
 
 const keySize = 32 // bytes
@@ -23,7 +24,7 @@ func (c Config) Prepare() error {
 	if err := os.MkdirAll(filepath.Join(c.Dir, "secrets"), 0o700); err != nil {
 		return err
 	}
-	for _, name := range []string{kek, pepper, codeKey} {
+	for _, name := range []string{kek, pepper, codeKey, session} {
 		k := make([]byte, keySize)
 		_, _ = rand.Read(k) // it never fails
 		err := writeNew(c.SecretFile(name), base64.StdEncoding.EncodeToString(k)+"\n")

@@ -151,6 +151,10 @@ func (c Config) stores(name string) (env []string) {
 		}
 	case CaseService:
 		env = append(env, "CASESERVICE_DATABASE="+c.caseDatabase())
+	case Portal:
+		if c.Redis != "" {
+			env = append(env, "CASESERVICE_REDIS="+c.Redis, "CASESERVICE_SESSION_KEY_FILE="+c.SecretFile(session))
+		}
 	}
 	return env
 }
