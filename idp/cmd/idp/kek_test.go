@@ -91,17 +91,16 @@ func (w *world) rewrap(status int, args ...string) (r rewrapReport) {
 func (w *world) sealedState() string {
 	w.Helper()
 	sum := sha256.New()
-	for _, q := range []string{"SELECT id, sealed FROM signing_keys ORDER BY id", "SELECT name, sealed FROM secrets ORDER BY name", "SELECT id, sealed FROM totps ORDER BY id"} {
-		rows, err := w.database().QueryContext(w.Context(), q)
-		w.must(err)
-		for rows.Next() {
-			var id string
-			var sealed []byte
-			w.must(rows.Scan(&id, &sealed))
-			fmt.Fprintf(sum, "%s %x\n", id, sealed)
-		}
-		w.must(errors.Join(rows.Err(), rows.Close()))
+	rows, err := w.database().QueryContext(w.Context(), "SELECT id, sealed FROM signing_keys UNION ALL SELECT name, sealed FROM secrets UNION ALL SELECT id, sealed FROM totps ORDER BY 1")
+	w.must(err)
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var sealed []byte
+		w.must(rows.Scan(&id, &sealed))
+		fmt.Fprintf(sum, "%s %x\n", id, sealed)
 	}
+	w.must(rows.Err())
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
