@@ -232,7 +232,13 @@ func (b *bench) measure(ctx context.Context, s *stack, o operation) (result, err
 	}
 	var feed func(time.Duration) error
 	if o.feed != nil {
-		feed = func(length time.Duration) error { return o.feed(ctx, s, length) }
+		feed = func(length time.Duration) error {
+			if err := o.feed(ctx, s, length); err != nil {
+				return err
+			}
+			s.settle(ctx, o.service)
+			return nil
+		}
 	}
 	workers := make([]worker, b.workers)
 	for i := range workers {
@@ -242,6 +248,7 @@ func (b *bench) measure(ctx context.Context, s *stack, o operation) (result, err
 		}
 		defer workers[i].close() //nolint:revive // all of them are in use until the end
 	}
+	s.settle(ctx, o.service)
 	length := b.length
 	if o.rounds != 0 {
 		length = time.Duration(o.rounds * float64(length))

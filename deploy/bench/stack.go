@@ -193,6 +193,28 @@ func (s *stack) measure(service string) func() usage {
 	}
 }
 
+// How quiet a server has to be before it is measured, and how long it may take to become so.
+const (
+	settleLook  = 200 * time.Millisecond
+	settleQuiet = settleLook / 10
+	settleMost  = 10 * time.Second
+)
+
+// settle waits until a server has done what it does behind what was asked before, such as indexing its audit: that is not part
+// of what comes.
+func (s *stack) settle(ctx context.Context, service string) {
+	ctx, done := context.WithTimeout(ctx, settleMost)
+	defer done()
+	measure := s.measure(service)
+	for ctx.Err() == nil {
+		before := measure()
+		time.Sleep(settleLook)
+		if measure().since(before).server <= settleQuiet {
+			return
+		}
+	}
+}
+
 // startRedis starts a Redis for the provider, where the provider can use one.
 func (s *stack) startRedis(ctx context.Context) error {
 	if s.pg == nil || !s.bench.redis {
