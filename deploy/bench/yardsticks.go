@@ -6,7 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"database/sql" //nolint:depguard // a yardstick, of no data
+	"database/sql"
 	"errors"
 	"io"
 	"net"
@@ -17,7 +17,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/crypto/argon2"
-	_ "modernc.org/sqlite" //nolint:depguard // the driver alone, as a yardstick
+	_ "modernc.org/sqlite"
 
 	"ellis.example/deploy/internal/launch"
 )
