@@ -22,6 +22,7 @@ import (
 
 	"ellis.example/idp/internal/config"
 	"ellis.example/idp/internal/factor"
+	"ellis.example/idp/internal/lease"
 	"ellis.example/idp/internal/seal"
 )
 
@@ -206,6 +207,11 @@ func (w *peopleWorld) opensEverything(kek []byte, old answer) {
 		w.Errorf("the secrets: %d %s, %v, %v", again.status, again.body, was["sub"], is["sub"])
 	}
 	w.box.down.Store(false)
+	for leads := false; !leads; last.clock.Advance(lease.Patience) { // whoever sent mail before is silent now
+		var err error
+		leads, err = last.p.leader.Try(w.Context())
+		w.must(err)
+	}
 	last.mailTo("mia@example.org")
 	last.mailTo("nora@example.org")
 }
