@@ -78,7 +78,7 @@ func TestCLI_ExitStatuses(t *testing.T) {
 		{"subject with a space", args("case", "assign", "IOE0000000001", "--sub", "a b", db), exitConfig, "--sub"},
 		{"neither receipt nor case", args("case", "assign", "x", "--sub", "s", db), exitFailed, "neither"},
 		{"no such case", args("case", "assign", "IOE0000000001", "--sub", "s", db), exitFailed, "no such case"},
-		{"no database", args("ledger", "verify", "--database", "sqlite:"+filepath.Join(o.dir, "none.db")), exitFailed, "there is no database"},
+		{"no database", args("ledger", "verify", "--database", "sqlite:"+filepath.Join(o.dir, "none.db")), exitFailed, "there is no such database"},
 		{"no file to import", args("case", "import", "/nonexistent", db), exitFailed, "/nonexistent"},
 		{"health of nobody", args("healthcheck", "--url", "http://127.0.0.1:1"), exitFailed, "127.0.0.1:1"},
 		{"health of no URL", args("healthcheck", "--url", "localhost"), exitConfig, "--url"},
@@ -192,7 +192,7 @@ func TestMigrate_UpStatusAndNewer(t *testing.T) {
 			"--client-secret-file", o.key, "--listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"},
 	} {
 		r := o.run(append(args, "--database", o.database)...)
-		if r.status != exitFailed || !strings.Contains(r.err, "99") || !strings.Contains(r.err, "start the release that wrote it") {
+		if r.status != exitFailed || !strings.Contains(r.err, "99") || !strings.Contains(r.err, "run the newer release") {
 			t.Errorf("%v: %d %s", args, r.status, r.err)
 		}
 	}

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"ellis.example/caseservice/internal/sqldb/pgtest"
+
 	_ "modernc.org/sqlite" // to look into the database, as somebody with a shell would
 )
 
@@ -29,7 +31,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Main(m))
 }
 
 // operator is somebody with a shell and one database.

@@ -36,7 +36,7 @@ func (s *settings) flags(fs *pflag.FlagSet, used ...string) {
 	fs.DurationVar(&s.patience, "feed-patience", feed.DefaultPatience, "how long the issuer may say nothing of revocations before it is asked about each token")
 	fs.StringVar(&s.listen, "listen", "127.0.0.1:8081", "address of the API")
 	fs.StringVar(&s.privateListen, "private-listen", "127.0.0.1:9081", "address of /healthz, /readyz and /metrics")
-	fs.StringVar(&s.database, "database", "sqlite:caseservice.db", "database, as sqlite:PATH")
+	fs.StringVar(&s.database, "database", "sqlite:caseservice.db", "where everything lasting is kept: sqlite:PATH, or postgres://USER@HOST/NAME")
 	config.SecretFlag(fs, prefix, codeKey, "32 bytes in base64 or hexadecimal: the key of claim codes and cursors")
 	fs.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&s.logFormat, "log-format", "json", "json or text")
@@ -97,10 +97,19 @@ func checkIdentifier(text string) error {
 }
 
 func (s *settings) checkDatabase() error {
-	if path, ok := strings.CutPrefix(s.database, "sqlite:"); !ok || path == "" {
-		return &config.Error{Where: "--database", Problem: fmt.Sprintf("%q is not of the form sqlite:PATH", s.database)}
+	scheme, rest, _ := strings.Cut(s.database, ":")
+	switch scheme {
+	case "sqlite":
+		if rest != "" && !strings.ContainsAny(rest, "?#") {
+			return nil
+		}
+	case "postgres", "postgresql":
+		if _, err := url.Parse(s.database); err == nil && strings.HasPrefix(rest, "//") {
+			return nil
+		}
 	}
-	return nil
+	// What was written is not shown: it may hold a password.
+	return &config.Error{Where: "--database", Problem: "write it as sqlite:PATH, or as postgres://USER@HOST/NAME"}
 }
 
 func (s *settings) level() (l slog.Level, err error) {

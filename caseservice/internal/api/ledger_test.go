@@ -154,7 +154,7 @@ func TestStoreDown_UnreadableDatabaseIsA503WithoutData(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/v1/cases", "/v1/cases/" + c.Case.ID, "/v1/cases/" + c.Case.ID + "/events"} {
-		if a := s.get(path, token); a.code() != "store_unavailable" || a.header.Get("Retry-After") != "1" || strings.Contains(string(a.body), "table") {
+		if a := s.get(path, token); a.code() != "store_unavailable" || a.header.Get("Retry-After") != "2" || strings.Contains(string(a.body), "table") {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
 	}

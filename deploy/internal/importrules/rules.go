@@ -85,6 +85,8 @@ var Cases = Module{
 		{Name: "leaves", May: []string{"leaves"}, Packages: []string{
 			"internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/i18n", "internal/ident", "internal/paper", "internal/strictjson", "internal/unit",
 		}},
+		{Name: "sqldb", May: []string{"leaves"}, Packages: []string{"internal/sqldb"}},
+		{Name: "pgtest", Packages: []string{"internal/sqldb/pgtest"}},
 		{Name: "gen", May: []string{"gen"}, Packages: []string{"internal/gen", "internal/gen/copyleaves"}},
 		{Name: "ledger", May: []string{"leaves"}, Packages: []string{"internal/ledger"}},
 		{Name: "cases", May: []string{"leaves", "ledger"}, Packages: []string{"internal/cases"}},
@@ -95,7 +97,7 @@ var Cases = Module{
 
 		{Name: "web", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/web"}},
 		{Name: "ui", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/ui"}},
-		{Name: "store", May: []string{"leaves", "ledger", "cases"}, Packages: []string{"internal/store/sqlstore"}},
+		{Name: "store", May: []string{"leaves", "sqldb", "ledger", "cases"}, Packages: []string{"internal/store/sqlstore"}},
 		{Name: "storetest", May: []string{"leaves", "ledger", "cases", "store"}, Packages: []string{"internal/store/storetest"}},
 
 		{Name: "api", May: []string{"leaves", "ledger", "cases", "accesstoken", "web"}, HTTP: true, Packages: []string{"internal/api"}},
@@ -113,9 +115,9 @@ var Cases = Module{
 		}},
 	},
 	Only: []Only{
-		{Prefix: "database/sql", By: []string{"internal/store/sqlstore"}, Tests: true, Why: "one package speaks SQL"},
-		{Prefix: "modernc.org/sqlite", By: []string{"internal/store/sqlstore"}, Tests: true, Why: "one package speaks SQL"},
-		{Prefix: "github.com/jackc/pgx", By: []string{"internal/store/sqlstore"}, Why: "one package speaks SQL"},
+		{Prefix: "database/sql", By: []string{"internal/sqldb", "internal/sqldb/pgtest", "internal/store/sqlstore"}, Tests: true, Why: "statements are in sqlstore, connections in sqldb"},
+		{Prefix: "modernc.org/sqlite", By: []string{"internal/sqldb"}, Tests: true, Why: "one package opens databases"},
+		{Prefix: "github.com/jackc/pgx", By: []string{"internal/sqldb", "internal/sqldb/pgtest"}, Why: "one package opens databases"},
 		{Prefix: "github.com/redis/go-redis", By: []string{"internal/store/redisstore", "internal/store/redisstore/redisdb", "internal/store/redisstore/redistest"}, Why: "one package speaks to Redis"},
 		{Prefix: "github.com/spf13/cobra", By: []string{"cmd/caseservice", "internal/config"}, Why: "commands are in cmd, and config reads their lines"},
 		{Prefix: "golang.org/x/oauth2", By: []string{"internal/signin"}, Why: "one package is the relying party"},

@@ -78,11 +78,7 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 // CheckSchema compares the schema with what this program knows: nil when they are the same. It is one query. Errors:
 // ErrNewerSchema, ErrOlderSchema.
 func (db *DB) CheckSchema(ctx context.Context) error {
-	have, err := db.schema(ctx)
-	if err != nil {
-		return err
-	}
-	want, err := db.newest()
+	have, want, err := db.Schema(ctx)
 	switch {
 	case err != nil:
 		return err
@@ -92,6 +88,15 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 		return ErrOlderSchema.Because(fmt.Errorf("the database is at %d, this program at %d", have, want))
 	}
 	return nil
+}
+
+// Schema returns the version of the database, 0 when it is empty, and the newest that this program knows.
+func (db *DB) Schema(ctx context.Context) (have, want int64, err error) {
+	if have, err = db.schema(ctx); err != nil {
+		return 0, 0, err
+	}
+	want, err = db.newest()
+	return have, want, err
 }
 
 // schema returns the version of the database; 0 when it is empty.

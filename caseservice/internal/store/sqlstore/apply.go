@@ -4,118 +4,111 @@ import (
 	"fmt"
 
 	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/sqldb"
 	"ellis.example/caseservice/internal/unit"
 )
 
 // applyWrite applies one write by its type. A condition that does not hold is a *unit.Conflict.
-func (c *connection) applyWrite(w unit.Write) error {
+func applyWrite(t *sqldb.Tx, w unit.Write) error {
 	switch w := w.(type) {
 	case cases.Create:
-		return c.create(w)
+		return applyCreate(t, w)
 	case cases.Assign:
-		return c.assign(w)
+		return applyAssign(t, w)
 	case cases.CountTry:
-		return c.countTry(w)
+		return applyCountTry(t, w)
 	case cases.Redeem:
-		return c.redeem(w)
+		return applyRedeem(t, w)
 	case cases.OpenKey:
-		return c.openKey(w)
+		return applyOpenKey(t, w)
 	case cases.CloseKey:
-		return c.closeKey(w)
+		return applyCloseKey(t, w)
 	case cases.Forget:
-		return c.forget(w)
+		return applyForget(t, w)
 	}
 	return fmt.Errorf("no store for writes of type %T", w)
 }
 
-// one demands that a statement touched exactly one row.
-func (c *connection) one(w unit.Write, why, query string, args ...any) error {
-	n, err := c.affected(query, args...)
-	switch {
-	case isConstraint(err), err == nil && n != 1:
-		return &unit.Conflict{Write: w, Why: why}
-	}
-	return err
-}
-
-func (c *connection) create(w cases.Create) error {
+func applyCreate(t *sqldb.Tx, w cases.Create) error {
 	k := w.Case
-	if err := c.one(w, "there is a case with this receipt number", insertCase, k.ID, string(k.Receipt), k.Form, k.Status, k.Stage,
+	if err := t.MustOne(w, "there is a case with this receipt number", insertCase, k.ID, string(k.Receipt), k.Form, k.Status, k.Stage,
 		k.StatusSince.UnixMicro(), string(k.SubmittedOn), k.UpdatedAt.UnixMicro(), string(k.Until), string(k.UntilKind), len(w.Events)); err != nil {
 		return err
 	}
 	for _, e := range w.Events {
-		if err := c.exec(insertEvent, k.ID, e.Seq, e.ID, e.Code, e.At.UnixMicro()); err != nil {
+		if _, err := t.Exec(insertEvent, k.ID, e.Seq, e.ID, e.Code, e.At.UnixMicro()); err != nil {
 			return err
 		}
 	}
 	for _, a := range w.Appointments {
 		_, offset := a.StartsAt.Zone()
-		if err := c.exec(insertAppointment, a.ID, k.ID, a.Kind, string(a.State), a.StartsAt.UnixMicro(), offset, a.Place, a.Address); err != nil {
+		if _, err := t.Exec(insertAppointment, a.ID, k.ID, a.Kind, string(a.State), a.StartsAt.UnixMicro(), offset, a.Place, a.Address); err != nil {
 			return err
 		}
 	}
 	if w.CodeMAC == nil {
 		return nil
 	}
-	return c.exec(insertCode, k.ID, w.CodeMAC, w.CodeExpires.UnixMicro())
+	_, err := t.Exec(insertCode, k.ID, w.CodeMAC, w.CodeExpires.UnixMicro())
+	return err
 }
 
 // bind makes sub the owner and tells the case's history of it.
-func (c *connection) bind(w unit.Write, caseID, sub string, at int64, event, notice string) error {
-	if err := c.one(w, "the case has an owner", insertOwner, caseID, sub, string(cases.Owner), at); err != nil {
+func bind(t *sqldb.Tx, w unit.Write, caseID, sub string, at int64, event, notice string) error {
+	if err := t.MustOne(w, "the case has an owner", insertOwner, sub, string(cases.Owner), at, caseID); err != nil {
 		return err
 	}
-	if err := c.one(w, "there is no such case", touchCase, at, caseID); err != nil {
+	if err := t.MustOne(w, "there is no such case", touchCase, at, caseID); err != nil {
 		return err
 	}
-	return c.one(w, "there is no such case", insertNextEvent, event, notice, at, caseID)
+	return t.MustOne(w, "there is no such case", insertNextEvent, event, notice, at, caseID)
 }
 
-func (c *connection) assign(w cases.Assign) error {
-	return c.bind(w, w.CaseID, w.Sub, w.At.UnixMicro(), w.Event, cases.NoticeAssigned)
+func applyAssign(t *sqldb.Tx, w cases.Assign) error {
+	return bind(t, w, w.CaseID, w.Sub, w.At.UnixMicro(), w.Event, cases.NoticeAssigned)
 }
 
-func (c *connection) redeem(w cases.Redeem) error {
+func applyRedeem(t *sqldb.Tx, w cases.Redeem) error {
 	at := w.At.UnixMicro()
-	if err := c.one(w, "no such code, used or expired", spendCode, at, w.Sub, w.CaseID, w.CodeMAC, at); err != nil {
+	if err := t.MustOne(w, "no such code, used or expired", spendCode, at, w.Sub, w.CaseID, w.CodeMAC, at); err != nil {
 		return err
 	}
-	if err := c.bind(w, w.CaseID, w.Sub, at, w.Event, cases.NoticeClaimed); err != nil {
+	if err := bind(t, w, w.CaseID, w.Sub, at, w.Event, cases.NoticeClaimed); err != nil {
 		return err
 	}
-	if err := c.exec("DELETE FROM claim_tries WHERE sub = ?", w.Sub); err != nil {
+	if _, err := t.Exec("DELETE FROM claim_tries WHERE sub = ?", w.Sub); err != nil {
 		return err
 	}
-	return c.exec("DELETE FROM claim_backoffs WHERE receipt_mac = ?", w.ReceiptMAC)
+	_, err := t.Exec("DELETE FROM claim_backoffs WHERE receipt_mac = ?", w.ReceiptMAC)
+	return err
 }
 
-func (c *connection) countTry(w cases.CountTry) error {
+func applyCountTry(t *sqldb.Tx, w cases.CountTry) error {
 	at := w.At.UnixMicro()
 	old := w.At.Add(-cases.TryWindow).UnixMicro()
-	if err := c.one(w, "no tries left", countTry, w.Sub, at, old, old, old, cases.MaxTries); err != nil {
+	if err := t.MustOne(w, "no tries left", countTry, w.Sub, at, old, old, old, cases.MaxTries); err != nil {
 		return err
 	}
-	return c.one(w, "too soon for this receipt number", countBackoff, w.ReceiptMAC, at, at, w.At.Add(-cases.BackoffMemory).UnixMicro(),
+	return t.MustOne(w, "too soon for this receipt number", countBackoff, w.ReceiptMAC, at, at, w.At.Add(-cases.BackoffMemory).UnixMicro(),
 		cases.FreeTries, cases.MaxBackoff.Microseconds())
 }
 
-func (c *connection) openKey(w cases.OpenKey) error {
-	return c.one(w, "this key is in use", openKey, w.Sub, w.Hash[:], w.Request, w.At.UnixMicro(),
+func applyOpenKey(t *sqldb.Tx, w cases.OpenKey) error {
+	return t.MustOne(w, "this key is in use", openKey, w.Sub, w.Hash[:], w.Request, w.At.UnixMicro(),
 		w.At.Add(-cases.KeyLife).UnixMicro(), w.At.Add(-cases.KeyPatience).UnixMicro())
 }
 
-func (c *connection) closeKey(w cases.CloseKey) error {
-	return c.one(w, "this key was taken over", closeKey, w.Outcome.CaseID, w.Outcome.Fault, w.Sub, w.Hash[:], w.At.UnixMicro())
+func applyCloseKey(t *sqldb.Tx, w cases.CloseKey) error {
+	return t.MustOne(w, "this key was taken over", closeKey, w.Outcome.CaseID, w.Outcome.Fault, w.Sub, w.Hash[:], w.At.UnixMicro())
 }
 
-func (c *connection) forget(w cases.Forget) error {
+func applyForget(t *sqldb.Tx, w cases.Forget) error {
 	for query, before := range map[string]int64{
 		"DELETE FROM idempotency_keys WHERE opened_at <= ?": w.Now.Add(-cases.KeyLife).UnixMicro(),
 		"DELETE FROM claim_tries WHERE since <= ?":          w.Now.Add(-cases.TryWindow).UnixMicro(),
 		"DELETE FROM claim_backoffs WHERE last_at <= ?":     w.Now.Add(-cases.BackoffMemory).UnixMicro(),
 	} {
-		if err := c.exec(query, before); err != nil {
+		if _, err := t.Exec(query, before); err != nil {
 			return err
 		}
 	}

@@ -12,21 +12,22 @@ import (
 
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/paper"
+	"ellis.example/caseservice/internal/sqldb"
 )
 
 // Reads by key are not interrupted: they take microseconds, and a context that can end costs the driver a goroutine each.
 
 // File implements cases.Reader.
 func (s *Store) File(ctx context.Context, sub, id string) (cases.File, bool, error) {
-	return s.fileBy(ctx, s.stmts.file, sub, id)
+	return s.fileBy(ctx, selectFile, sub, id)
 }
 
 // FileByReceipt implements cases.Reader.
 func (s *Store) FileByReceipt(ctx context.Context, sub string, r paper.Receipt) (cases.File, bool, error) {
-	return s.fileBy(ctx, s.stmts.fileByReceipt, sub, string(r))
+	return s.fileBy(ctx, selectFileByReceipt, sub, string(r))
 }
 
-func (s *Store) fileBy(ctx context.Context, by *sql.Stmt, sub, key string) (f cases.File, ok bool, err error) {
+func (s *Store) fileBy(ctx context.Context, by string, sub, key string) (f cases.File, ok bool, err error) {
 	files, err := s.files(ctx, by, sub, key)
 	if err != nil || len(files) == 0 {
 		return f, false, err
@@ -36,8 +37,8 @@ func (s *Store) fileBy(ctx context.Context, by *sql.Stmt, sub, key string) (f ca
 
 // files runs a statement that returns cases, one row for each appointment or one without: a second question for them
 // would cost as much as the first.
-func (s *Store) files(ctx context.Context, stmt *sql.Stmt, args ...any) ([]cases.File, error) {
-	rows, err := collect(ctx, stmt, scanFile, args...)
+func (s *Store) files(ctx context.Context, query string, args ...any) ([]cases.File, error) {
+	rows, err := collect(ctx, s.db, query, scanFile, args...)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
@@ -63,12 +64,12 @@ func (s *Store) List(ctx context.Context, sub string, after cases.Position, limi
 	if after.ID != "" {
 		at = after.UpdatedAt.UnixMicro()
 	}
-	return s.files(ctx, s.stmts.list, sub, at, at, after.ID, limit)
+	return s.files(ctx, selectList, sub, at, at, after.ID, limit)
 }
 
 // Events implements cases.Reader.
 func (s *Store) Events(ctx context.Context, caseID string, after int64, limit int) ([]cases.Event, error) {
-	return collect(ctx, s.stmts.events, func(scan scanner) (e cases.Event, err error) {
+	return collect(ctx, s.db, selectEvents, func(scan scanner) (e cases.Event, err error) {
 		var at int64
 		err = scan(&e.Seq, &e.ID, &e.Code, &at)
 		e.At = time.UnixMicro(at).UTC()
@@ -78,7 +79,7 @@ func (s *Store) Events(ctx context.Context, caseID string, after int64, limit in
 
 // Counts implements cases.Reader.
 func (s *Store) Counts(ctx context.Context) ([]cases.Count, error) {
-	return collect(ctx, s.stmts.counts, func(scan scanner) (c cases.Count, err error) {
+	return collect(ctx, s.db, selectCounts, func(scan scanner) (c cases.Count, err error) {
 		err = scan(&c.Form, &c.Stage, &c.N)
 		return c, err
 	})
@@ -87,7 +88,7 @@ func (s *Store) Counts(ctx context.Context) ([]cases.Count, error) {
 // Key implements cases.ClaimReader.
 func (s *Store) Key(ctx context.Context, k cases.Key, now time.Time) (r cases.Remembered, ok bool, err error) {
 	var at int64
-	err = s.stmts.key.QueryRowContext(context.WithoutCancel(ctx), k.Sub, k.Hash[:], now.Add(-cases.KeyLife).UnixMicro()).
+	err = s.db.Row(context.WithoutCancel(ctx), selectKey, k.Sub, k.Hash[:], now.Add(-cases.KeyLife).UnixMicro()).
 		Scan(&r.Request, &r.Done, &r.Outcome.CaseID, &r.Outcome.Fault, &at)
 	r.At = time.UnixMicro(at).UTC()
 	if errors.Is(err, sql.ErrNoRows) {
@@ -100,13 +101,13 @@ func (s *Store) Key(ctx context.Context, k cases.Key, now time.Time) (r cases.Re
 func (s *Store) Waits(ctx context.Context, sub string, receiptMAC []byte, now time.Time) (person, receipt time.Duration, err error) {
 	ctx = context.WithoutCancel(ctx)
 	var n, since, notBefore int64
-	if err := s.stmts.tries.QueryRowContext(ctx, sub).Scan(&n, &since); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := s.db.Row(ctx, selectTries, sub).Scan(&n, &since); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, 0, err
 	}
 	if n >= cases.MaxTries {
 		person = max(0, time.UnixMicro(since).Add(cases.TryWindow).Sub(now))
 	}
-	if err := s.stmts.backoff.QueryRowContext(ctx, receiptMAC).Scan(&notBefore); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := s.db.Row(ctx, selectBackoff, receiptMAC).Scan(&notBefore); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, 0, err
 	}
 	return person, max(0, time.UnixMicro(notBefore).Sub(now)), nil
@@ -129,19 +130,15 @@ func scanFile(scan scanner) (f cases.File, err error) {
 	return f, err
 }
 
-// collect runs a statement and scans each row.
-func collect[T any](ctx context.Context, stmt *sql.Stmt, scan func(scanner) (T, error), args ...any) (out []T, err error) {
-	rows, err := stmt.QueryContext(context.WithoutCancel(ctx), args...)
+// collect runs a constant query and scans each row.
+func collect[T any](ctx context.Context, db *sqldb.DB, query string, scan func(scanner) (T, error), args ...any) (out []T, err error) {
+	err = db.Rows(context.WithoutCancel(ctx), func(row func(...any) error) error {
+		one, err := scan(row)
+		out = append(out, one)
+		return err
+	}, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		one, err := scan(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, one)
-	}
-	return out, rows.Err()
+	return out, nil
 }

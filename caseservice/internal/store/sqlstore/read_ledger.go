@@ -15,6 +15,9 @@ import (
 
 const entryColumns = `w.name, l.seq, l.at, l.act, l.outcome, l.reason, l.case_id, l.sub, l.client_id, l.txn, l.jti, l.actor, l.purpose, l.request_id, l.hash`
 
+// pieceRows is how many records are read at once: a ledger may be larger than memory, and longer than a statement may run.
+const pieceRows = 4096
+
 type storedEntry struct {
 	ledger.Stored
 	hash []byte
@@ -27,37 +30,29 @@ func scanEntry(scan scanner) (e storedEntry, err error) {
 	return e, err
 }
 
+// stored takes the entries out of what scanEntry read.
+func stored(list []storedEntry) (out []ledger.Stored) {
+	for _, e := range list {
+		out = append(out, e.Stored)
+	}
+	return out
+}
+
 // Trace implements ledger.Reader.
-func (s *Store) Trace(ctx context.Context, id string) (out []ledger.Stored, err error) {
+func (s *Store) Trace(ctx context.Context, id string) ([]ledger.Stored, error) {
 	if id == "" {
 		return nil, nil
 	}
 	const query = `SELECT ` + entryColumns + ` FROM ledger l JOIN ledger_writers w ON w.id = l.writer WHERE l.txn = ?
 UNION ALL SELECT ` + entryColumns + ` FROM ledger l JOIN ledger_writers w ON w.id = l.writer WHERE l.jti = ? AND l.txn <> ?
 ORDER BY 3, 1, 2`
-	rows, err := s.read.QueryContext(ctx, query, id, id, id)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		e, err := scanEntry(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, e.Stored)
-	}
-	return out, rows.Err()
+	list, err := collect(ctx, s.db, query, scanEntry, id, id, id)
+	return stored(list), err
 }
 
 // Tail implements ledger.Reader. Each writer's last entries are found by its key, so that it costs nothing of the rest.
 func (s *Store) Tail(ctx context.Context, after map[string]int64, n int) (out []ledger.Stored, err error) {
-	tx, err := s.read.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, tx.Rollback()) }()
-	heads, err := readHeads(ctx, tx)
+	heads, err := s.heads(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -66,9 +61,11 @@ func (s *Store) Tail(ctx context.Context, after map[string]int64, n int) (out []
 		if from >= h.head.Seq {
 			continue
 		}
-		if out, err = appendChain(ctx, tx, out, h.id, from); err != nil {
+		list, err := s.piece(ctx, h, from, n)
+		if err != nil {
 			return nil, err
 		}
+		out = append(out, stored(list)...)
 	}
 	slices.SortFunc(out, func(a, b ledger.Stored) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Writer, b.Writer), cmp.Compare(a.Seq, b.Seq))
@@ -76,36 +73,22 @@ func (s *Store) Tail(ctx context.Context, after map[string]int64, n int) (out []
 	return out[max(0, len(out)-n):], nil
 }
 
-func appendChain(ctx context.Context, tx *sql.Tx, out []ledger.Stored, writer, after int64) (_ []ledger.Stored, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT `+entryColumns+` FROM ledger l JOIN ledger_writers w ON w.id = l.writer WHERE l.writer = ? AND l.seq > ? ORDER BY l.seq`, writer, after)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		e, err := scanEntry(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, e.Stored)
-	}
-	return out, rows.Err()
+// piece reads records of a writer up to the head that is given, in their order.
+func (s *Store) piece(ctx context.Context, h headRow, after int64, limit int) ([]storedEntry, error) {
+	return collect(ctx, s.db, `SELECT `+entryColumns+` FROM ledger l JOIN ledger_writers w ON w.id = l.writer WHERE l.writer = ? AND l.seq > ? AND l.seq <= ? ORDER BY l.seq LIMIT ?`,
+		scanEntry, h.id, after, h.head.Seq, limit)
 }
 
-// Verify implements ledger.Reader. It reads one snapshot, so that a service may write meanwhile.
+// Verify implements ledger.Reader. A service may write meanwhile: each chain is followed to where its head was at the
+// beginning, and one statement at the end compares all heads with what there is.
 func (s *Store) Verify(ctx context.Context) (r ledger.Report, err error) {
-	tx, err := s.read.BeginTx(ctx, nil)
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, tx.Rollback()) }()
-	heads, err := readHeads(ctx, tx)
+	heads, err := s.heads(ctx)
 	if err != nil {
 		return r, err
 	}
 	r.Writers = len(heads)
 	for _, h := range heads {
-		n, err := verifyChain(ctx, tx, h)
+		n, err := s.verifyChain(ctx, h)
 		r.Records += n
 		if errors.As(err, &r.Broken) {
 			return r, nil
@@ -114,13 +97,27 @@ func (s *Store) Verify(ctx context.Context) (r ledger.Report, err error) {
 			return r, err
 		}
 	}
-	var writer, seq int64
-	err = tx.QueryRowContext(ctx, `SELECT writer, seq FROM ledger WHERE writer NOT IN (SELECT id FROM ledger_writers) ORDER BY writer, seq LIMIT 1`).Scan(&writer, &seq)
-	if errors.Is(err, sql.ErrNoRows) {
-		return r, nil
-	}
-	r.Broken = &chain.Broken{Writer: fmt.Sprintf("#%d", writer), Seq: seq, Why: "record of a writer that is not in the list of writers"}
+	r.Broken, err = s.strays(ctx)
 	return r, err
+}
+
+// strays finds a record that no head covers.
+func (s *Store) strays(ctx context.Context) (*chain.Broken, error) {
+	var b chain.Broken
+	err := s.db.Row(ctx, `SELECT writer, seq FROM ledger WHERE writer NOT IN (SELECT id FROM ledger_writers) ORDER BY writer, seq LIMIT 1`).Scan(&b.Writer, &b.Seq)
+	if err == nil {
+		b.Writer, b.Why = "#"+b.Writer, "record of a writer that is not in the list of writers"
+		return &b, nil
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	err = s.db.Row(ctx, `SELECT w.name, w.seq + 1 FROM ledger_writers w WHERE EXISTS (SELECT 1 FROM ledger l WHERE l.writer = w.id AND l.seq > w.seq) ORDER BY w.id LIMIT 1`).Scan(&b.Writer, &b.Seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil //nolint:nilnil // nothing is broken
+	}
+	b.Why = "record behind the writer's last"
+	return &b, err
 }
 
 type headRow struct {
@@ -128,52 +125,45 @@ type headRow struct {
 	head chain.Head
 }
 
-func readHeads(ctx context.Context, tx *sql.Tx) (out []headRow, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, name, seq, hash FROM ledger_writers ORDER BY id`)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var h headRow
+func (s *Store) heads(ctx context.Context) ([]headRow, error) {
+	return collect(ctx, s.db, `SELECT id, name, seq, hash FROM ledger_writers ORDER BY id`, func(scan scanner) (h headRow, err error) {
 		var hash []byte
-		if err := rows.Scan(&h.id, &h.head.Writer, &h.head.Seq, &hash); err != nil {
-			return nil, err
-		}
+		err = scan(&h.id, &h.head.Writer, &h.head.Seq, &hash)
 		copy(h.head.Hash[:], hash)
-		out = append(out, h)
-	}
-	return out, rows.Err()
+		return h, err
+	})
 }
 
 // verifyChain follows one writer's records and compares where they end with the writer's head. Errors: *chain.Broken.
-func verifyChain(ctx context.Context, tx *sql.Tx, want headRow) (n int64, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT `+entryColumns+` FROM ledger l JOIN ledger_writers w ON w.id = l.writer WHERE l.writer = ? ORDER BY l.seq`, want.id)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
+func (s *Store) verifyChain(ctx context.Context, want headRow) (n int64, err error) {
 	head := chain.Head{Writer: want.head.Writer}
-	for ; rows.Next(); n++ {
-		e, err := scanEntry(rows.Scan)
+	for {
+		list, err := s.piece(ctx, want, head.Seq, pieceRows)
 		if err != nil {
 			return n, err
 		}
-		text, err := ledger.Encode(e.At, e.Entry)
-		if err != nil {
-			return n, err
+		for _, e := range list {
+			if head, err = follow(head, e); err != nil {
+				return n, err
+			}
+			n++
 		}
-		record := chain.Record{Writer: e.Writer, Seq: e.Seq, Body: text}
-		copy(record.Hash[:], e.hash)
-		if head, err = chain.Follow(head, record); err != nil {
-			return n, err
+		if len(list) < pieceRows {
+			break
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return n, err
 	}
 	if head != want.head {
 		return n, &chain.Broken{Writer: head.Writer, Seq: head.Seq + 1, Why: fmt.Sprintf("the writer wrote %d records, and this one is missing", want.head.Seq)}
 	}
 	return n, nil
+}
+
+func follow(head chain.Head, e storedEntry) (chain.Head, error) {
+	text, err := ledger.Encode(e.At, e.Entry)
+	if err != nil {
+		return head, err
+	}
+	record := chain.Record{Writer: e.Writer, Seq: e.Seq, Body: text}
+	copy(record.Hash[:], e.hash)
+	return chain.Follow(head, record)
 }

@@ -1,10 +1,5 @@
 package sqlstore
 
-import (
-	"context"
-	"database/sql"
-)
-
 // The writer's statements. Each condition of a write stands in its WHERE.
 const (
 	insertCase = `INSERT INTO cases (id, receipt, form, status, stage, status_since, submitted_on, updated_at, until_on, until_kind, last_seq)
@@ -12,9 +7,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 	insertEvent       = `INSERT INTO events (case_id, seq, id, code, at) VALUES (?, ?, ?, ?, ?)`
 	insertAppointment = `INSERT INTO appointments (id, case_id, kind, state, starts_at, utc_offset, place, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 	insertCode        = `INSERT INTO claim_codes (case_id, mac, expires_at) VALUES (?, ?, ?)`
-	insertOwner       = `INSERT INTO parties (case_id, sub, relationship, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	insertOwner       = `INSERT INTO parties (case_id, sub, relationship, since) SELECT id, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT) FROM cases WHERE id = ? ON CONFLICT DO NOTHING`
 	touchCase         = `UPDATE cases SET last_seq = last_seq + 1, updated_at = ? WHERE id = ?`
-	insertNextEvent   = `INSERT INTO events (case_id, seq, id, code, at) SELECT id, last_seq, ?, ?, ? FROM cases WHERE id = ?`
+	insertNextEvent   = `INSERT INTO events (case_id, seq, id, code, at) SELECT id, last_seq, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT) FROM cases WHERE id = ?`
 	spendCode         = `UPDATE claim_codes SET used_at = ?, used_by = ? WHERE case_id = ? AND mac = ? AND used_at = 0 AND expires_at > ?`
 
 	countTry = `INSERT INTO claim_tries (sub, n, since) VALUES (?, 1, ?)
@@ -30,8 +25,8 @@ ON CONFLICT (receipt_mac) DO UPDATE SET
     last_at    = excluded.last_at,
     not_before = excluded.last_at + CASE
         WHEN claim_backoffs.last_at <= ?4 OR claim_backoffs.n + 1 < ?5 THEN 0
-        WHEN claim_backoffs.n + 1 - ?5 >= 6 THEN ?6
-        ELSE 1000000 * (1 << (claim_backoffs.n + 1 - ?5)) END
+        WHEN claim_backoffs.n + 1 - ?5 >= 6 THEN CAST(?6 AS BIGINT)
+        ELSE 1000000 * (CAST(1 AS BIGINT) << CAST(claim_backoffs.n + 1 - ?5 AS INTEGER)) END
 WHERE claim_backoffs.not_before <= excluded.last_at`
 
 	openKey = `INSERT INTO idempotency_keys (sub, hash, request, opened_at) VALUES (?1, ?2, ?3, ?4)
@@ -51,34 +46,20 @@ const (
     COALESCE(a.place, ''), COALESCE(a.address, '')`
 )
 
-// statements are the readers' prepared statements.
-type statements struct {
-	file, fileByReceipt, list, events, counts *sql.Stmt
-	key, tries, backoff                       *sql.Stmt
-}
-
-func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
+// The readers' statements.
+const (
 	// The appointments of a stranger's case are joined to nothing.
-	const entry = `SELECT ` + caseColumns + `, ` + relationshipColumn + `, ` + appointmentColumns + ` FROM cases c
+	selectEntry = `SELECT ` + caseColumns + `, ` + relationshipColumn + `, ` + appointmentColumns + ` FROM cases c
 LEFT JOIN parties p ON p.case_id = c.id AND p.sub = ? LEFT JOIN appointments a ON a.case_id = p.case_id WHERE `
-	for query, into := range map[string]**sql.Stmt{
-		entry + `c.id = ?`:      &s.file,
-		entry + `c.receipt = ?`: &s.fileByReceipt,
-		`SELECT ` + caseColumns + `, c.relationship, ` + appointmentColumns + ` FROM (
+	selectFile          = selectEntry + `c.id = ?`
+	selectFileByReceipt = selectEntry + `c.receipt = ?`
+	selectList          = `SELECT ` + caseColumns + `, c.relationship, ` + appointmentColumns + ` FROM (
     SELECT ` + caseColumns + `, ` + relationshipColumn + ` FROM parties p JOIN cases c ON c.id = p.case_id
     WHERE p.sub = ? AND (c.updated_at < ? OR (c.updated_at = ? AND c.id < ?)) ORDER BY c.updated_at DESC, c.id DESC LIMIT ?
-) c LEFT JOIN appointments a ON a.case_id = c.id ORDER BY c.updated_at DESC, c.id DESC`: &s.list,
-		`SELECT seq, id, code, at FROM events WHERE case_id = ? AND seq > ? ORDER BY seq LIMIT ?`:                            &s.events,
-		`SELECT form, stage, COUNT(*) FROM cases GROUP BY form, stage ORDER BY form, stage`:                                  &s.counts,
-		`SELECT request, done, case_id, fault, opened_at FROM idempotency_keys WHERE sub = ? AND hash = ? AND opened_at > ?`: &s.key,
-		`SELECT n, since FROM claim_tries WHERE sub = ?`:                                                                     &s.tries,
-		`SELECT not_before FROM claim_backoffs WHERE receipt_mac = ?`:                                                        &s.backoff,
-	} {
-		stmt, err := db.PrepareContext(ctx, query)
-		if err != nil {
-			return err
-		}
-		*into = stmt
-	}
-	return nil
-}
+) c LEFT JOIN appointments a ON a.case_id = c.id ORDER BY c.updated_at DESC, c.id DESC`
+	selectEvents  = `SELECT seq, id, code, at FROM events WHERE case_id = ? AND seq > ? ORDER BY seq LIMIT ?`
+	selectCounts  = `SELECT form, stage, COUNT(*) FROM cases GROUP BY form, stage ORDER BY form, stage`
+	selectKey     = `SELECT request, done, case_id, fault, opened_at FROM idempotency_keys WHERE sub = ? AND hash = ? AND opened_at > ?`
+	selectTries   = `SELECT n, since FROM claim_tries WHERE sub = ?`
+	selectBackoff = `SELECT not_before FROM claim_backoffs WHERE receipt_mac = ?`
+)

@@ -91,7 +91,7 @@ func ledgerVerifies(t *testing.T, b Backend) {
 		})
 	}
 	wg.Wait()
-	if r, err := b.Verify(t.Context()); err != nil || r.Broken != nil || r.Records != 10*Racers || r.Writers != 1 {
+	if r, err := b.Verify(t.Context()); err != nil || r.Broken != nil || r.Records != 10*Racers || r.Writers < 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }

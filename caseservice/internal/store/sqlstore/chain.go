@@ -1,0 +1,53 @@
+package sqlstore
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"ellis.example/caseservice/internal/chain"
+	"ellis.example/caseservice/internal/ledger"
+	"ellis.example/caseservice/internal/sqldb"
+	"ellis.example/caseservice/internal/unit"
+)
+
+// ledgerChain keeps ledger entries in columns: their canonical text is made again to verify them.
+type ledgerChain struct{}
+
+// Encode implements sqldb.Chain.
+func (ledgerChain) Encode(at time.Time, e unit.Event) ([]byte, error) {
+	entry, ok := e.(ledger.Entry)
+	if !ok {
+		return nil, fmt.Errorf("an event of type %T has no place in the ledger", e)
+	}
+	return ledger.Encode(at, storable(entry))
+}
+
+// Enter implements sqldb.Chain.
+func (ledgerChain) Enter(t *sqldb.Tx, name string, _ time.Time) (id int64, err error) {
+	var genesis chain.Hash
+	err = t.Row(`INSERT INTO ledger_writers (name, seq, hash) VALUES (?, 0, ?) RETURNING id`, name, genesis[:]).Scan(&id)
+	return id, err
+}
+
+// Append implements sqldb.Chain.
+func (ledgerChain) Append(t *sqldb.Tx, id int64, at time.Time, r chain.Record, e unit.Event) error {
+	entry := storable(e.(ledger.Entry))
+	_, err := t.Exec(insertEntry, id, r.Seq, at.UnixMicro(), entry.Act, string(entry.Outcome), entry.Reason, entry.Case,
+		entry.Sub, entry.Client, entry.Txn, entry.JTI, entry.Actor, string(entry.Purpose), entry.Request, r.Hash[:])
+	return err
+}
+
+// Save implements sqldb.Chain.
+func (ledgerChain) Save(t *sqldb.Tx, id int64, head chain.Head) error {
+	_, err := t.Exec(`UPDATE ledger_writers SET seq = ?, hash = ? WHERE id = ?`, head.Seq, head.Hash[:], id)
+	return err
+}
+
+// storable is an entry as every database gives it back: what is hashed has to be what is kept.
+func storable(e ledger.Entry) ledger.Entry {
+	for _, text := range []*string{&e.Act, &e.Reason, &e.Case, &e.Sub, &e.Client, &e.Txn, &e.JTI, &e.Actor, &e.Request} {
+		*text = strings.ReplaceAll(strings.ToValidUTF8(*text, "\uFFFD"), "\x00", "\uFFFD")
+	}
+	return e
+}
