@@ -43,7 +43,7 @@ func (d *demo) openDatabases(ctx context.Context, data *data) error {
 		return errServer // its own words may hold a password
 	}
 	names := databaseNames(data.state)
-	d.cfg.Databases = launch.Databases{IDP: onServer(*server, names[0])}
+	d.cfg.Databases = launch.Databases{IDP: onServer(*server, names[0]), Cases: onServer(*server, names[1])}
 	if err := d.onServer(ctx, func(c *pgx.Conn) error { return create(ctx, c, names, fresh) }); err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ var peopleRoutes = map[string]peopleRoute{
 
 // protocolRoutes are those that apps use; their own tests hold them to their rules.
 var protocolRoutes = []string{
-	"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks", "/token", "/userinfo", "/revoke", "/introspect", "/authorize", "/logout", "/logout/confirm", "/assets/",
+	"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks", "/token", "/userinfo", "/revoke", "/introspect", "/events/poll", "/authorize", "/logout", "/logout/confirm", "/assets/",
 }
 
 // outcome is a status, or where a redirect leads.

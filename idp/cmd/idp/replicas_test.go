@@ -73,6 +73,9 @@ func (p *pair) snapshot() kept {
 	out := kept{}
 	for _, k := range all.([]any) {
 		v, err := p.redis.Do("DUMP", k)
+		if err != nil && err.Error() == "redis: nil" {
+			continue // its time ended meanwhile
+		}
 		p.must(err)
 		out[k.(string)] = v.(string)
 	}
