@@ -86,6 +86,9 @@ func (p *Provider) standsFor(ctx context.Context, c *caller) (*api.API, error) {
 	return a, unless(err, api.ErrNotFound)
 }
 
+// statusClientGone stands in the log where nobody was there any more to read an answer.
+const statusClientGone = 499
+
 func (p *Provider) follow(w http.ResponseWriter, r *http.Request, c *caller, a *api.API, q poll) error {
 	ctx := r.Context()
 	ask := feed.Ask{API: a.ID, From: q.After, Max: feed.MaxEvents, Wait: !q.ReturnImmediately}
@@ -99,7 +102,8 @@ func (p *Provider) follow(w http.ResponseWriter, r *http.Request, c *caller, a *
 		return p.refusePoll(ctx, c, http.StatusBadRequest, problem("invalid_request", feed.ErrCursor.Message).because(feed.ErrCursor.Code))
 	case ctx.Err() != nil:
 		p.CountPoll("gone")
-		return err
+		w.WriteHeader(statusClientGone)
+		return nil
 	case errors.Is(err, feed.ErrCrowded), errors.Is(err, feed.ErrFull):
 		p.CountPoll("crowded")
 		return p.refusePoll(ctx, c, web.StatusOf(fault.Of(err)), err)
