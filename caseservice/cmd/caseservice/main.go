@@ -81,6 +81,7 @@ func newRootCommand(began func()) *cobra.Command {
 		newConfigCommand(),
 		newHealthcheckCommand(),
 		newVersionCommand(),
+		newReferenceCommand(),
 	)
 	return root
 }

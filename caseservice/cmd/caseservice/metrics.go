@@ -6,6 +6,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"ellis.example/caseservice/internal/accesstoken"
+	"ellis.example/caseservice/internal/feed"
 )
 
 const namespace = "caseservice"
@@ -51,7 +54,7 @@ func newMetrics() *metrics {
 		asks:        prometheus.NewCounterVec(counter("introspections_total", "Tokens that the issuer was asked about, because its feed is silent, by outcome: active, inactive, failed."), []string{"outcome"}),
 	}
 	m.registry.MustRegister(m.requests, m.took, m.tokens, m.fetches, m.commits, m.units, m.commitIn, m.feedEvents, m.feedDelay, m.feedRefused, m.asks,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	return m
 }
 
@@ -81,6 +84,13 @@ func (m *metrics) commit(batch int, took time.Duration) {
 	m.commits.Inc()
 	m.units.Add(float64(batch))
 	m.commitIn.Observe(took.Seconds())
+}
+
+// gauges adds what is looked up when it is asked for.
+func (m *metrics) gauges(tokens *accesstoken.Verifier, events *feed.Feed) {
+	m.gauge("remembered_tokens", "Access tokens in memory.", func() float64 { return float64(tokens.Remembered()) })
+	m.gauge("feed_age_seconds", "How long ago it was known what the issuer has revoked.", func() float64 { return events.Age().Seconds() })
+	m.gauge("feed_revocations", "Revocations in memory.", func() float64 { return float64(events.Known()) })
 }
 
 func (m *metrics) gauge(name, help string, f func() float64) {

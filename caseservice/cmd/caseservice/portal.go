@@ -203,7 +203,7 @@ func newPortalMetrics(memory *signin.Memory) *portalMetrics {
 	size := func(name, help string, of func() int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, func() float64 { return float64(of()) })
 	}
-	m.registry.MustRegister(m.requests, m.took, m.outcomes, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.took, m.outcomes, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	if memory == nil { // Redis knows how many there are
 		return m
 	}

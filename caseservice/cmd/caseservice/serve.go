@@ -77,9 +77,7 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 	if err != nil {
 		return errors.Join(err, public.Close(), private.Close())
 	}
-	m.gauge("remembered_tokens", "Access tokens in memory.", func() float64 { return float64(tokens.Remembered()) })
-	m.gauge("feed_age_seconds", "How long ago it was known what the issuer has revoked.", func() float64 { return events.Age().Seconds() })
-	m.gauge("feed_revocations", "Revocations in memory.", func() float64 { return float64(events.Known()) })
+	m.gauges(tokens, events)
 	stop := background(ctx, log, from, events, store)
 	defer stop()
 	edge := web.Edge{Log: log, HSTS: strings.HasPrefix(s.audience, "https:"), Observe: m.request}

@@ -38,7 +38,7 @@ var Identity = Module{
 	Path: "ellis.example/idp",
 	Layers: []Layer{
 		{Name: "leaves", May: []string{"leaves"}, Packages: []string{
-			"internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/fresh", "internal/i18n", "internal/ident", "internal/lease", "internal/seal", "internal/unit",
+			"internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/fresh", "internal/i18n", "internal/ident", "internal/lease", "internal/reference", "internal/seal", "internal/unit",
 		}},
 		{Name: "audit", May: domains[:1], Packages: []string{"internal/audit"}},
 		{Name: "trace", May: domains[:2], Packages: []string{"internal/audit/trace"}},
@@ -73,7 +73,7 @@ var Identity = Module{
 		{Prefix: "modernc.org/sqlite", By: []string{"internal/sqldb"}, Tests: true, Why: "one package opens databases"},
 		{Prefix: "github.com/jackc/pgx", By: []string{"internal/sqldb", "internal/sqldb/pgtest"}, Why: "one package opens databases"},
 		{Prefix: "github.com/ThalesGroup/crypto11", By: []string{"internal/keyring/pkcs11"}, Why: "it needs cgo: one package, behind a build tag"},
-		{Prefix: "github.com/spf13/cobra", By: []string{"cmd/idp", "internal/config"}, Why: "commands are in cmd, and config reads their lines"},
+		{Prefix: "github.com/spf13/cobra", By: []string{"cmd/idp", "internal/config", "internal/reference"}, Why: "commands are in cmd, config reads their lines, and reference tells of them"},
 		{Prefix: "github.com/wneessen/go-mail", By: []string{"internal/notify"}, Why: "one package sends mail"},
 	},
 }
@@ -83,7 +83,7 @@ var Cases = Module{
 	Path: "ellis.example/caseservice",
 	Layers: []Layer{
 		{Name: "leaves", May: []string{"leaves"}, Packages: []string{
-			"internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/i18n", "internal/ident", "internal/paper", "internal/strictjson", "internal/unit",
+			"internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/i18n", "internal/ident", "internal/paper", "internal/reference", "internal/strictjson", "internal/unit",
 		}},
 		{Name: "sqldb", May: []string{"leaves"}, Packages: []string{"internal/sqldb"}},
 		{Name: "pgtest", Packages: []string{"internal/sqldb/pgtest"}},
@@ -119,7 +119,7 @@ var Cases = Module{
 		{Prefix: "modernc.org/sqlite", By: []string{"internal/sqldb"}, Tests: true, Why: "one package opens databases"},
 		{Prefix: "github.com/jackc/pgx", By: []string{"internal/sqldb", "internal/sqldb/pgtest"}, Why: "one package opens databases"},
 		{Prefix: "github.com/redis/go-redis", By: []string{"internal/store/redisstore", "internal/store/redisstore/redisdb", "internal/store/redisstore/redistest"}, Why: "one package speaks to Redis"},
-		{Prefix: "github.com/spf13/cobra", By: []string{"cmd/caseservice", "internal/config"}, Why: "commands are in cmd, and config reads their lines"},
+		{Prefix: "github.com/spf13/cobra", By: []string{"cmd/caseservice", "internal/config", "internal/reference"}, Why: "commands are in cmd, config reads their lines, and reference tells of them"},
 		{Prefix: "golang.org/x/oauth2", By: []string{"internal/signin"}, Why: "one package is the relying party"},
 		{Prefix: "github.com/coreos/go-oidc", By: []string{"internal/signin"}, Why: "one package is the relying party"},
 		{Prefix: "github.com/ory", Why: "the case service shares no protocol code with the provider"},
@@ -131,7 +131,7 @@ var Deploy = Module{
 	Path: "ellis.example/deploy",
 	Layers: []Layer{
 		{Name: "support", HTTP: true, Packages: []string{"internal/faultproxy", "internal/agent", "internal/balance", "internal/launch", "internal/mailbox", "internal/servers"}, May: []string{"support"}},
-		{Name: "checks", Packages: []string{"internal/conformance", "internal/importrules"}},
+		{Name: "checks", Packages: []string{"internal/conformance", "internal/importrules", "internal/reference"}},
 		{Name: "commands", HTTP: true, Packages: []string{"assets/subset", "demo", "bench", "faults", "e2e", "e2e/*"}, May: []string{"support", "commands"}},
 	},
 }

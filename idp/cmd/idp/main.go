@@ -95,7 +95,7 @@ Every setting is a flag. What the command line does not say comes from the envir
 	f.String("log-level", "info", "debug, info, warn or error")
 	f.String("log-format", "json", "json or text")
 	root.AddCommand(
-		newServe(), newMigrate(), newApply(), newClient(), newAPI(), newUser(), newKeys(), newAudit(), newBackup(), newRestore(), newConfig(), newHealthcheck(), newVersion(),
+		newServe(), newMigrate(), newApply(), newClient(), newAPI(), newUser(), newKeys(), newAudit(), newBackup(), newRestore(), newConfig(), newHealthcheck(), newVersion(), newReference(),
 	)
 	for _, c := range root.Commands() {
 		group(c)

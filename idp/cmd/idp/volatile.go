@@ -28,6 +28,7 @@ type volatileStore interface {
 // openVolatile chooses where that is kept: in Redis for all replicas, or in this process.
 func (p *provider) openVolatile(ctx context.Context) (err error) {
 	local := memstore.New(p.clock)
+	failures := countBy(p.metrics, "idp_redis_failures_total", "Operations that Redis did not carry out, by operation; rate_alone: requests that this replica counted by itself.", "what")
 	if p.volatile = local; p.redis.URL == "" {
 		return nil
 	}
@@ -38,10 +39,7 @@ func (p *provider) openVolatile(ctx context.Context) (err error) {
 	if p.redisDB, err = redisdb.Open(ctx, p.redis, p.log); err != nil {
 		return err
 	}
-	p.volatile, err = redisstore.New(p.redisDB, redisstore.Options{
-		Key: key, Clock: p.clock, Local: local,
-		Observe: countBy(p.metrics, "idp_redis_failures_total", "Operations that Redis did not carry out, by operation; rate_alone: requests that this replica counted by itself.", "what"),
-	})
+	p.volatile, err = redisstore.New(p.redisDB, redisstore.Options{Key: key, Clock: p.clock, Local: local, Observe: failures})
 	return err
 }
 

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"encoding/json"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"ellis.example/caseservice/internal/accesstoken"
+	"ellis.example/caseservice/internal/clock"
+	"ellis.example/caseservice/internal/feed"
+	"ellis.example/caseservice/internal/issuer"
+	"ellis.example/caseservice/internal/reference"
+	"ellis.example/caseservice/internal/signin"
+)
+
+// newReferenceCommand tells the generator of docs/reference what there is. It opens nothing and asks nobody.
+func newReferenceCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "reference", Short: "Describe commands and metrics as JSON", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			metrics, err := registeredMetrics()
+			if err != nil {
+				return err
+			}
+			enc := json.NewEncoder(cmd.OutOrStdout())
+			enc.SetEscapeHTML(false)
+			return enc.Encode(reference.Program{Commands: reference.Commands(cmd.Root(), prefix), Metrics: metrics})
+		},
+	}
+}
+
+// registeredMetrics lists the metrics of serve, then those of portal.
+func registeredMetrics() ([]reference.Metric, error) {
+	const nowhere = "https://id.example"
+	log := slog.New(slog.DiscardHandler)
+	from := issuer.New(issuer.Options{URL: nowhere, Clock: clock.System{}, Log: log})
+	events := feed.New(feed.Options{Issuer: from, Audience: nowhere, Clock: clock.System{}, Log: log})
+	m := newMetrics()
+	m.gauges(accesstoken.New(accesstoken.Options{Issuer: from, Audience: nowhere, Revocations: events, Clock: clock.System{}}), events)
+	out, err := reference.Metrics(m.registry, namespace)
+	if err != nil {
+		return nil, err
+	}
+	portal, err := reference.Metrics(newPortalMetrics(signin.NewMemory(clock.System{}, 1, 1)).registry, namespace)
+	return append(out, portal...), err
+}
