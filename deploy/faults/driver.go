@@ -43,7 +43,7 @@ func (d *dice) roll(n int) int {
 	z := uint64(*d)
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return int((z ^ z>>31) % uint64(n)) //nolint:gosec // n is small
+	return int((z ^ z>>31) % uint64(n))
 }
 
 // load plays until ctx ends.
@@ -68,7 +68,7 @@ func (d *driver) step(c *http.Client, p *person, choice *dice) {
 	switch n := choice.roll(100); {
 	case p.cookies == "":
 		if err := d.sys.signIn(ctx, p); err != nil {
-			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // the provider may be down at the moment
+			time.Sleep(100 * time.Millisecond)
 		}
 	case n < 25 || len(p.families) == 0:
 		d.signOn(ctx, c, p, choice)
@@ -85,9 +85,9 @@ func (d *driver) step(c *http.Client, p *person, choice *dice) {
 
 // do sends one request and keeps it with its answer. shape reads what came into the record; what it returns is wrong with it.
 func (d *driver) do(ctx context.Context, c *http.Client, r record, method, to string, form url.Values, shape func(answer, *record) string, header ...string) record {
-	r.Began = time.Now() //nolint:forbidigo // it is measured
+	r.Began = time.Now()
 	a, err := send(ctx, c, method, to, form, header...)
-	r.Ended = time.Now() //nolint:forbidigo // it is measured
+	r.Ended = time.Now()
 	if err != nil {
 		r.Err = err.Error()
 	} else {
@@ -103,7 +103,7 @@ func (d *driver) do(ctx context.Context, c *http.Client, r record, method, to st
 		d.mu.Lock()
 		d.hurt++
 		d.mu.Unlock()
-		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // as a client that backs off
+		time.Sleep(20 * time.Millisecond)
 	}
 	return r
 }

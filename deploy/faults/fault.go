@@ -20,7 +20,7 @@ type fault struct {
 }
 
 func pause(choice *dice, least, most time.Duration) {
-	time.Sleep(least + time.Duration(choice.roll(int(most-least)))) //nolint:forbidigo // real servers take real time
+	time.Sleep(least + time.Duration(choice.roll(int(most-least))))
 }
 
 // faults are all that are known.
@@ -55,7 +55,7 @@ func restart(ctx context.Context, s *system, _ *dice) error {
 		return err
 	}
 	for syscall.Kill(s.idp.Pid, 0) == nil {
-		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // as above
+		time.Sleep(10 * time.Millisecond)
 	}
 	return s.start(ctx)
 }

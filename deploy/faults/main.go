@@ -84,7 +84,7 @@ func long(ctx context.Context, store string, seed int, length time.Duration, std
 	if err != nil {
 		return err
 	}
-	return r.until(ctx, time.Now().Add(length), stdout) //nolint:forbidigo // it is how long a person waits
+	return r.until(ctx, time.Now().Add(length), stdout)
 }
 
 // until lets faults happen until a time, and prints a line for each.
@@ -97,7 +97,7 @@ func (r *run) until(ctx context.Context, end time.Time, stdout io.Writer) error 
 	}
 	choice := dice(r.seed)
 	answered := 0
-	for time.Now().Before(end) { //nolint:forbidigo // as above
+	for time.Now().Before(end) {
 		rep, err := r.round(ctx, possible[choice.roll(len(possible))])
 		if err != nil {
 			return err

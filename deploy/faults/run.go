@@ -49,7 +49,7 @@ func (r *run) round(ctx context.Context, f fault) (rep report, err error) {
 	go func() { r.driver.load(loaded, r.seed+r.done); close(over) }()
 	pause(&choice, warm, 3*warm)
 	err = f.happen(ctx, r.sys, &choice)
-	mended := time.Now() //nolint:forbidigo // it is measured
+	mended := time.Now()
 	if err == nil {
 		rep.recovered, err = r.success(ctx, mended, f.recover+10*time.Second)
 	}
@@ -92,7 +92,7 @@ func firstOf(errs ...error) error {
 // success waits for the first write that went well and began after a time, and returns how long after.
 func (r *run) success(ctx context.Context, after time.Time, patience time.Duration) (time.Duration, error) {
 	from := max(0, r.driver.ledger.len()-people)
-	for time.Since(after) < patience { //nolint:forbidigo // it is measured
+	for time.Since(after) < patience {
 		for _, rec := range r.driver.ledger.since(from) {
 			if rec.answered() && rec.Began.After(after) && (rec.Op == opRedeem || rec.Op == opRefresh || rec.Op == opMachine) {
 				return rec.Ended.Sub(after), nil
@@ -101,7 +101,7 @@ func (r *run) success(ctx context.Context, after time.Time, patience time.Durati
 		select {
 		case <-ctx.Done():
 			return 0, ctx.Err()
-		case <-time.After(5 * time.Millisecond): //nolint:forbidigo // real servers take real time
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 	return patience, nil
@@ -117,7 +117,7 @@ func (r *run) ask(ctx context.Context) ([]breach, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := oracle{records: records, kept: k, subjects: map[string]string{}, owners: map[string]string{}, now: time.Now()} //nolint:forbidigo // rows go with time
+	o := oracle{records: records, kept: k, subjects: map[string]string{}, owners: map[string]string{}, now: time.Now()}
 	for _, p := range r.sys.people {
 		o.subjects[p.email], o.owners[p.email] = p.subject, p.caseID
 	}

@@ -196,7 +196,7 @@ func TestFollow_ACursorThatIsNotKnownBeginsAnewAndForgetsNothing(t *testing.T) {
 	f := following(t)
 	f.tell(issuertest.GrantRevoked, "x")
 	release := make(chan struct{})
-	f.issuer.Fault(func(w http.ResponseWriter, r *http.Request) bool {
+	f.issuer.Fault(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path == "/introspect" {
 			return false
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // badClaims are SETs that the issuer signed, and that are not as they have to be.
-func badClaims(t testing.TB, i *issuertest.Issuer) map[string]issuertest.Claims {
+func badClaims(_ testing.TB, i *issuertest.Issuer) map[string]issuertest.Claims {
 	good := i.Event(issuertest.GrantRevoked, "txn-bad")
 	now := start.Unix()
 	event := func(v any) issuertest.Claims {

@@ -25,7 +25,7 @@ type rig struct {
 func newRig(t *testing.T) rig {
 	t.Helper()
 	arrived := &atomic.Int64{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		arrived.Add(1)
 		_, _ = io.WriteString(w, strings.Repeat("x", 4096))
 	}))

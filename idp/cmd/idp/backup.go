@@ -95,19 +95,24 @@ func digest(file string) (sum string, size int64, err error) {
 // never replaces anything: the name is claimed first.
 func intoNew(file string, fill func(part string) error) (err error) {
 	part := file + ".part"
+	var made []string
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, name := range made {
+			err = errors.Join(err, os.Remove(name))
+		}
+	}()
 	for _, name := range []string{file, part} {
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the operator names the file
 		if err != nil {
 			return err
 		}
+		made = append(made, name)
 		if err := f.Close(); err != nil {
 			return err
 		}
-		defer func() {
-			if err != nil {
-				err = errors.Join(err, os.Remove(name))
-			}
-		}()
 	}
 	if err := fill(part); err != nil {
 		return err

@@ -74,7 +74,7 @@ func restoreFile(cmd *cobra.Command, file string) error {
 	}
 	b, err := checkCopy(cmd.Context(), file)
 	if err != nil {
-		return fmt.Errorf("%s: %s", file, explain(err)) //nolint:errorlint // it is for an operator to read
+		return fmt.Errorf("%s: %s", file, explain(err))
 	}
 	err = intoNew(path, func(part string) error {
 		if err := copyFile(part, file); err != nil {

@@ -101,12 +101,11 @@ func (r *restoring) load() (end func() int64) {
 					return
 				default:
 				}
-				if a := r.as("machine", "/token", machineForm()); a.status == http.StatusOK {
-					n.Add(1)
-				} else {
+				if a := r.as("machine", "/token", machineForm()); a.status != http.StatusOK {
 					r.Errorf("under load: %d %s", a.status, a.body)
 					return
 				}
+				n.Add(1)
 			}
 		})
 	}

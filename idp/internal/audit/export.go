@@ -62,7 +62,7 @@ func (x *Exporter) Once(ctx context.Context) (added int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	f, err := os.OpenFile(x.File, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the file
+	f, err := os.OpenFile(x.File, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return 0, err
 	}

@@ -156,7 +156,7 @@ var mutations = map[string]mutation{
 		b.rehash(w, k)
 		return signed(k)
 	},
-	"hash everything again": func(b book, w string, k int, r *dice) int64 {
+	"hash everything again": func(b book, w string, _ int, r *dice) int64 {
 		b.rows[w][0].Body = edit(b.rows[w][0].Body, r)
 		b.rehash(w, 0)
 		return signed(0)
@@ -170,7 +170,7 @@ var mutations = map[string]mutation{
 		b.rows[w] = b.rows[w][:k]
 		return int64(k + 1)
 	},
-	"take a writer away": func(b book, w string, k int, _ *dice) int64 {
+	"take a writer away": func(b book, w string, _ int, _ *dice) int64 {
 		delete(b.rows, w)
 		delete(b.heads, w)
 		return 1

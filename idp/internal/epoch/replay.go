@@ -45,39 +45,39 @@ func Later(events []audit.Stored) Replay {
 }
 
 // note takes one event into the plan.
-func (r *Replay) note(e audit.Event) {
+func (p *Replay) note(e audit.Event) {
 	switch e.Type {
 	case "password.changed", "factor.enrolled", "factor.removed":
-		add(&r.Locked, e.Account)
+		add(&p.Locked, e.Account)
 	case "account.disabled":
-		add(&r.Disabled, e.Account)
+		add(&p.Disabled, e.Account)
 	case "account.enabled":
-		r.Disabled = slices.DeleteFunc(r.Disabled, func(id string) bool { return id == e.Account })
+		p.Disabled = slices.DeleteFunc(p.Disabled, func(id string) bool { return id == e.Account })
 	case "recovery.used", "recovery.renewed":
-		add(&r.Recovery, e.Account)
+		add(&p.Recovery, e.Account)
 	case "signin.factor":
 		if e.Detail["factor"] == "recovery_code" {
-			add(&r.Recovery, e.Account)
+			add(&p.Recovery, e.Account)
 		}
 	case "consent.withdrawn":
-		add(&r.Consents, Withdrawn{Account: e.Account, Client: e.Client})
+		add(&p.Consents, Withdrawn{Account: e.Account, Client: e.Client})
 	case "consent.given":
-		r.Consents = slices.DeleteFunc(r.Consents, func(c Withdrawn) bool { return c == Withdrawn{Account: e.Account, Client: e.Client} })
+		p.Consents = slices.DeleteFunc(p.Consents, func(c Withdrawn) bool { return c == Withdrawn{Account: e.Account, Client: e.Client} })
 	case "client.secret_rotated":
-		add(&r.Secrets, e.Client)
+		add(&p.Secrets, e.Client)
 	case "client.updated":
 		if e.Detail["secret"] != "" {
-			add(&r.Secrets, e.Client)
+			add(&p.Secrets, e.Client)
 		}
 		if e.Detail["changed"] != "" {
-			add(&r.Clients, e.Client)
+			add(&p.Clients, e.Client)
 		}
 	case "client.deleted":
-		add(&r.Clients, e.Client)
+		add(&p.Clients, e.Client)
 	case "account.created":
-		add(&r.Gone, e.Account)
+		add(&p.Gone, e.Account)
 	case "client.created":
-		add(&r.Gone, e.Client)
+		add(&p.Gone, e.Client)
 	}
 }
 

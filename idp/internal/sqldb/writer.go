@@ -312,13 +312,6 @@ func (w *writer) try(batch []*job) (err error) {
 	return err
 }
 
-func (w *writer) patience(long bool) (context.Context, context.CancelFunc) {
-	if long {
-		return context.WithTimeout(context.Background(), longPatience)
-	}
-	return w.db.d.within(context.Background())
-}
-
 // prepare readies a transaction for its jobs.
 func (w *writer) prepare(long bool) error {
 	switch {

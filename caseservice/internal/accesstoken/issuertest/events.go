@@ -18,7 +18,7 @@ const (
 const (
 	SessionRevoked  = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 	GrantRevoked    = "urn:ellis:events:grant-revoked"
-	TokenRevoked    = "urn:ellis:events:token-revoked" //nolint:gosec // a name
+	TokenRevoked    = "urn:ellis:events:token-revoked"
 	AccountDisabled = "https://schemas.openid.net/secevent/risc/event-type/account-disabled"
 	KeyRevoked      = "urn:ellis:events:key-revoked"
 	EpochRaised     = "urn:ellis:events:epoch-raised"

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ellis.example/idp/internal/api"
+	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/grant"
+	"ellis.example/idp/internal/unit"
+)
+
+func TestFeed_RefusesEverybodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.secrets = maps.Clone(w.secrets)
+	w.secrets["nobody"] = "ecs_x"
+	refused := func(what string, a answer, status int, code string) {
+		t.Helper()
+		if a.status != status || a.str("err") != code || a.object["sets"] != nil || a.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %s, want %d %s", what, a.status, a.body, status, code)
+		}
+	}
+	for _, c := range []string{"", "nobody"} {
+		refused("client "+c, w.poll(c, `{}`), http.StatusUnauthorized, "authentication_failed")
+	}
+	events := w.during(func() {
+		for _, c := range []string{"web", "machine"} {
+			refused("client "+c, w.poll(c, `{}`), http.StatusForbidden, "access_denied")
+		}
+		for what, body := range map[string]string{
+			"nothing": ``, "no object": `[]`, "two": `{}{}`, "text": `{"maxEvents":"2"}`, "below zero": `{"maxEvents":-1}`, "acks": `{"ack":"x"}`, "an empty ack": `{"ack":[""]}`,
+			"an error without a name": `{"setErrs":{"x":{"description":"y"}}}`, "a place": `{"after":"x"}`, "another's place": `{"after":"` + w.poll("letters", `{"returnImmediately":true}`).str("cursor") + `"}`,
+		} {
+			refused(what, w.poll("cases", body), http.StatusBadRequest, "invalid_request")
+		}
+		refused("a form", w.as("cases", "/events/poll", url.Values{"maxEvents": {"1"}}), http.StatusBadRequest, "invalid_request")
+	})
+	if len(events) != 13 || slices.ContainsFunc(events, func(e audit.Stored) bool {
+		return e.Type != "feed.refused" || e.Outcome != audit.Refused || e.Reason == "" || e.Client == ""
+	}) {
+		t.Errorf("recorded: %+v", events)
+	}
+	refused("GET", w.do(http.MethodGet, "/events/poll", nil, "Authorization", w.basic("cases")), http.StatusMethodNotAllowed, "invalid_request")
+	refused("a large one", w.poll("cases", `{"after":"`+strings.Repeat("x", 70<<10)+`"}`), http.StatusBadRequest, "invalid_request")
+	events = w.during(func() {
+		for range 3 {
+			if a := w.poll("cases", `{"returnImmediately":true,"ack":["x"],"setErrs":{"y":{"err":"jws","description":"z"}},"other":1}`); a.status != http.StatusOK {
+				t.Errorf("a good poll: %d %s", a.status, a.body)
+			}
+		}
+	})
+	if len(events) != 0 {
+		t.Errorf("a good poll is recorded: %+v", events)
+	}
+	w.register(`apis: [{id: cases, audience: "https://cases.example", name: {en: Case status, es: Estado}, scopes: []}]`)
+	refused("a client that the API has no more", w.poll("cases", `{}`), http.StatusForbidden, "access_denied")
+}
+
+// Only the client that an API is registered with may ask about its tokens, whatever its name is.
+func TestAttack_B11_OnlyTheAPIsOwnClientIntrospectsItsTokens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.machine("machine", "scope", "cases.read").str("access_token")
+	for client, want := range map[string]bool{"cases": true, "machine": true, "letters": false, "web": false} {
+		if got := w.active(client, token); got != want {
+			t.Errorf("%s is told %v", client, got)
+		}
+	}
+	w.register(`
+apis: [{id: cases, client_id: desk, audience: "https://cases.example", name: {en: Case status, es: Estado}, scopes: [{name: cases.read, en: See, es: Ver}]}]
+clients: [{client_id: desk, client_name: Desk, grant_types: [client_credentials]}]`)
+	if w.active("cases", token) || !w.active("desk", token) {
+		t.Error("the name of the API is enough, or its client is not")
+	}
+}
+
+// Failures of others in the same network do not keep an API from following.
+func TestFeed_NoNetworksShareHoldsAFollowerBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.crowded()
+	if a := w.poll("cases", `{"returnImmediately":true}`); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+func TestRegistration_AnAPIsClientIsOneThatCanAsk(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for doc, want := range map[string]string{
+		`{id: new, client_id: missing, audience: "https://n.example", name: {en: N, es: N}}`: `client_id: no client "missing"`,
+		`{id: new, client_id: spa, audience: "https://n.example", name: {en: N, es: N}}`:     "client_secret_basic",
+		`{id: new, client_id: cases, audience: "https://n.example", name: {en: N, es: N}}`:   "it is that of API cases",
+	} {
+		if _, err := w.admin().Apply(t.Context(), []byte("apis: ["+doc+"]"), "operator:test"); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "line 1") {
+			t.Errorf("%s: %v", doc, err)
+		}
+	}
+	w.command("api", "update", "cases", "--client", "machine", "--kek-file", kekFile(t, testKEK))
+	w.command("api", "create", "--id", "maps", "--audience", "https://maps.example", "--name", "en=Maps", "--name", "es=Mapas", "--scope", "maps.read;en=See maps;es=Ver mapas", "--client", "cases", "--kek-file", kekFile(t, testKEK))
+	w.later()
+	if a := w.poll("machine", `{"returnImmediately":true}`); a.status != http.StatusOK {
+		t.Errorf("the new client of cases: %d %s", a.status, a.body)
+	}
+	if a := w.poll("cases", `{"returnImmediately":true}`); a.status != http.StatusOK {
+		t.Errorf("the client of maps: %d %s", a.status, a.body)
+	}
+	list, err := w.admin().ListAPIs(t.Context())
+	if i := slices.IndexFunc(list, func(a api.API) bool { return a.ID == "maps" }); err != nil || i < 0 || len(list[i].Scopes) != 1 || list[i].Scopes[0].Words["es"] != "Ver mapas" || list[i].SigningAlg != "ES256" {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// All revocations of many at once are heard, by whoever follows.
+func TestFeed_HearsAllOfManyAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newFeedScene(t)
+	const many = 64
+	heard := make(chan map[string]bool, 2)
+	for range 2 {
+		f := &follower{w: s.world, api: "cases", audience: casesAPI, cursor: s.fCases.cursor}
+		go func() {
+			all := map[string]bool{}
+			defer func() { heard <- all }()
+			for end := time.Now().Add(20 * time.Second); len(all) < many && time.Now().Before(end); {
+				for _, e := range f.wait() {
+					all[e] = true
+				}
+			}
+		}()
+	}
+	peopleRace(many, func(i int) {
+		err := s.p.store.Commit(t.Context(), unit.Unit{Writes: []unit.Write{grant.RevokeToken{JTI: fmt.Sprint("j", i), API: "cases", At: s.clock.Now(), Until: s.clock.Now().Add(time.Hour)}}, Event: audit.Event{Type: "token.revoked"}})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	for range 2 {
+		if all := <-heard; len(all) != many {
+			t.Errorf("%d of %d were heard", len(all), many)
+		}
+	}
+}
