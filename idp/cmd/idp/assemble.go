@@ -269,6 +269,9 @@ func (p *provider) degraded(ctx context.Context) (out []string) {
 	if problem := p.redisProblem(ctx); problem != "" {
 		out = append(out, problem)
 	}
+	if p.mailer.RelayAway() {
+		out = append(out, "mail relay")
+	}
 	return out
 }
 

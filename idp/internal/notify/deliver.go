@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/wneessen/go-mail"
@@ -107,7 +108,11 @@ type Deliverer struct {
 	Fence func() int64
 
 	wake chan struct{}
+	away atomic.Bool
 }
+
+// RelayAway reports whether the relay could not be reached when a mail was last tried. One that refuses a mail is there.
+func (d *Deliverer) RelayAway() bool { return d.away.Load() }
 
 // Init makes d ready; call it once before Wake or Run.
 func (d *Deliverer) Init() *Deliverer {
@@ -131,6 +136,7 @@ func (d *Deliverer) Wake() {
 
 // Run delivers until ctx ends.
 func (d *Deliverer) Run(ctx context.Context) {
+	defer d.away.Store(false) // whoever sends next finds out for himself
 	for ctx.Err() == nil {
 		n, err := d.Once(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -180,7 +186,9 @@ func (d *Deliverer) one(ctx context.Context, item Item) error {
 	}
 	try, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
-	if err := d.Relay.send(try, item.ID, m, now); err != nil {
+	err = d.Relay.send(try, item.ID, m, now)
+	d.away.Store(unreached(err))
+	if err != nil {
 		due := now.Add(backoff(item.Attempts))
 		d.Observe("deferred")
 		d.Log.Warn("mail deferred", "mail", item.ID, "template", item.Template, "account", item.Account, "attempt", item.Attempts+1, "due", due, "why", reason(err))

@@ -221,6 +221,38 @@ func TestDeliver_WaitsLongerAfterEachFailureAndGivesUp(t *testing.T) {
 	}
 }
 
+func TestDeliver_TellsWhetherTheRelayIsThere(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t)
+	r.refuse.Store("450 not now")
+	p := newPost(t, r.addr)
+	there := p.Relay
+	nobody, err := notify.NewRelay("smtp://127.0.0.1:1", "Ellis <no-reply@example.org>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		relay *notify.Relay
+		away  bool
+	}{{there, false}, {nobody, true}, {there, false}} {
+		p.Relay = step.relay
+		m := p.queue(t, time.Hour)
+		p.once(t, 1)
+		p.box.items[m.ID].gone = true
+		if p.RelayAway() != step.away {
+			t.Errorf("away: %v, want %v", p.RelayAway(), step.away)
+		}
+	}
+	p.Relay = nobody
+	p.queue(t, time.Hour)
+	p.once(t, 1)
+	over, end := context.WithCancel(t.Context())
+	end()
+	if p.Run(over); p.RelayAway() {
+		t.Error("who sends no more still misses the relay")
+	}
+}
+
 // A mail whose text cannot be opened is given up, and does not keep others from going out.
 func TestDeliver_AnUnreadableMailStopsNobody(t *testing.T) {
 	t.Parallel()

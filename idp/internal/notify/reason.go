@@ -36,6 +36,12 @@ func reason(err error) slog.Value {
 	return slog.GroupValue(slog.String("stage", "connect"), slog.String("cause", network(err)))
 }
 
+// unreached reports whether a mail was not even refused: there was no connection that could carry it.
+func unreached(err error) bool {
+	var send *mail.SendError
+	return err != nil && (!errors.As(err, &send) || send.Reason == mail.ErrConnCheck)
+}
+
 // network is the kind of an error before the relay said anything.
 func network(err error) string {
 	var (
