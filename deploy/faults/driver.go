@@ -20,11 +20,11 @@ type person struct {
 	caseID          string
 
 	families []*family // that the driver may use
-	access   string    // the last access token
+	access   string    // the last access token that came
 }
 
 // family is a line of refresh tokens as the app sees it.
-type family struct{ refresh string }
+type family struct{ refresh, access string }
 
 // driver plays people and a machine. Each person is played by one goroutine.
 type driver struct {
@@ -75,11 +75,11 @@ func (d *driver) step(c *http.Client, p *person, choice *dice) {
 	case n < 65:
 		d.refresh(ctx, c, p, choice.roll(len(p.families)))
 	case n < 72:
-		d.revoke(ctx, c, p, choice.roll(len(p.families)))
+		d.revoke(ctx, c, p, choice)
 	case n < 85:
 		d.machine(ctx, c)
 	default:
-		d.readCase(ctx, c, p)
+		d.readCase(ctx, c, p, p.access)
 	}
 }
 
@@ -153,7 +153,7 @@ func (d *driver) signOn(ctx context.Context, c *http.Client, p *person, choice *
 		return
 	}
 	if first.answered() {
-		p.families = append(p.families, &family{refresh: first.Refresh})
+		p.families = append(p.families, &family{first.Refresh, p.access})
 		if len(p.families) > 4 {
 			p.families = p.families[1:]
 		}
@@ -186,7 +186,7 @@ func (d *driver) refresh(ctx context.Context, c *http.Client, p *person, i int) 
 		got := d.token(ctx, c, p, record{Op: opRefresh, Who: p.email, Shown: f.refresh}, form)
 		switch {
 		case got.answered():
-			f.refresh = got.Refresh
+			f.refresh, f.access = got.Refresh, p.access
 			return
 		case got.Status == http.StatusBadRequest:
 			p.families = append(p.families[:i:i], p.families[i+1:]...)
@@ -197,16 +197,24 @@ func (d *driver) refresh(ctx context.Context, c *http.Client, p *person, i int) 
 	}
 }
 
-func (d *driver) revoke(ctx context.Context, c *http.Client, p *person, i int) {
+func (d *driver) revoke(ctx context.Context, c *http.Client, p *person, choice *dice) {
+	i := choice.roll(len(p.families))
 	f := p.families[i]
+	d.readCase(ctx, c, p, f.access)
 	got := d.do(ctx, c, record{Op: opRevoke, Who: p.email, Shown: f.refresh}, http.MethodPost, d.sys.issuer()+"/revoke", url.Values{"token": {f.refresh}},
 		func(answer, *record) string { return "" }, "Authorization", d.sys.basic(app))
 	if got.Status != 0 && !got.answered() {
 		return
 	}
 	p.families = append(p.families[:i:i], p.families[i+1:]...)
-	if got.answered() { // what was revoked may never work again
-		d.token(ctx, c, p, record{Op: opRefresh, Who: p.email, Shown: f.refresh}, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {f.refresh}})
+	if !got.answered() {
+		return
+	}
+	// What was revoked may never work again: at the provider from now on, at the API a second later.
+	d.token(ctx, c, p, record{Op: opRefresh, Who: p.email, Shown: f.refresh}, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {f.refresh}})
+	if choice.roll(3) == 0 {
+		time.Sleep(reach - time.Since(got.Ended) + time.Millisecond)
+		d.readCase(ctx, c, p, f.access)
 	}
 }
 
@@ -226,12 +234,12 @@ func (d *driver) machine(ctx context.Context, c *http.Client) {
 	}, "Authorization", d.sys.basic(machine))
 }
 
-// readCase reads the person's own case with the app's last access token. It may be refused: the grant may have been revoked.
-func (d *driver) readCase(ctx context.Context, c *http.Client, p *person) {
-	if p.access == "" {
+// readCase reads the person's own case with an access token of the app. It may be refused: the grant may have been revoked.
+func (d *driver) readCase(ctx context.Context, c *http.Client, p *person, access string) {
+	if access == "" {
 		return
 	}
-	got, err := read(p.access)
+	got, err := read(access)
 	if err != nil {
 		d.fail(err)
 		return
@@ -245,7 +253,7 @@ func (d *driver) readCase(ctx context.Context, c *http.Client, p *person) {
 		}
 		r.Subject = one.ID
 		return ""
-	}, "Authorization", "Bearer "+p.access)
+	}, "Authorization", "Bearer "+access)
 }
 
 func basic(client, secret string) string {

@@ -29,6 +29,7 @@ func faults() []fault {
 	return []fault{
 		{name: "kill", recover: quick, happen: kill},
 		{name: "restart", recover: quick, happen: restart},
+		{name: "case API killed", recover: quick, happen: killCases},
 		{name: "lost answers", recover: quick, happen: loseAnswers},
 		{name: "severed connections", recover: quick, happen: sever},
 		{name: "slow network", recover: quick, happen: slow},
@@ -47,6 +48,11 @@ func faults() []fault {
 func kill(ctx context.Context, s *system, _ *dice) error {
 	s.idp.Kill()
 	return s.start(ctx)
+}
+
+func killCases(ctx context.Context, s *system, _ *dice) error {
+	s.cases.Kill()
+	return s.startCases(ctx)
 }
 
 // restart ends the provider in order.

@@ -72,10 +72,10 @@ func short(t *testing.T, store string, again map[string]int) {
 
 func TestFaults_SQLite(t *testing.T) {
 	t.Parallel()
-	short(t, sqlite, map[string]int{"kill": 6})
+	short(t, sqlite, map[string]int{"kill": 4})
 }
 
 func TestFaults_PostgreSQLAndRedis(t *testing.T) {
 	t.Parallel()
-	short(t, postgres, map[string]int{"kill": 3, "database crash": 2})
+	short(t, postgres, map[string]int{"kill": 2})
 }

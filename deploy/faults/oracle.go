@@ -187,8 +187,10 @@ func (o *oracle) lines() {
 	}
 }
 
-// dead: nothing that was revoked works again (L5). A family dies with an answered revocation of one of its tokens, and with a
-// second answer to its code.
+// reach is how long an API may take to hear of what ended.
+const reach = time.Second
+
+// dead: nothing that was revoked works again (L5): at the provider from the answer on, at the API a second later.
 func (o *oracle) dead() {
 	died := map[string]time.Time{}
 	for _, r := range o.records {
@@ -198,7 +200,14 @@ func (o *oracle) dead() {
 			}
 		}
 	}
+	grants := map[string]time.Time{}
+	for family, at := range died {
+		grants[o.kept.families[family].grant] = at
+	}
 	for _, r := range o.records {
+		if at, dead := grants[o.kept.access[r.JTI]]; r.Op == opCase && dead && r.answered() && r.Began.After(at.Add(reach)) {
+			o.found("L5", r.N, "the token was revoked at %s and opened a case", at.Format(time.StampMilli))
+		}
 		t, ok := o.kept.refresh[hashOf(r.Shown)]
 		if at, dead := died[t.family]; ok && dead && r.Op == opRefresh && r.answered() && r.Began.After(at) {
 			o.found("L5", r.N, "family %s was revoked at %s and was renewed", t.family, at.Format(time.StampMilli))

@@ -76,6 +76,11 @@ func TestOracle_FindsEachBreach(t *testing.T) {
 		"back from the dead": {"L5", func(o *oracle) {
 			o.records[6].Status, o.records[6].Refresh, o.records[6].JTI, o.records[6].Subject = 200, "r3", "j2", "sub-ana"
 		}},
+		"opens a case when dead": {"L5", func(o *oracle) {
+			r := o.records[4]
+			r.N, r.Began, r.Ended = 9, o.now, o.now
+			o.records = append(o.records, r)
+		}},
 		"somebody else's token": {"L6", func(o *oracle) { o.records[2].Subject = "sub-sam" }},
 		"somebody else's case":  {"L6", func(o *oracle) { o.records[4].Subject = "case-sam" }},
 		"stack trace":           {"L8", func(o *oracle) { o.records[7].Wrong = misbehaved(answer{status: 500, body: []byte("goroutine 1")}) }},

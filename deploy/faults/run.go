@@ -125,5 +125,8 @@ func (r *run) ask(ctx context.Context) ([]breach, error) {
 	if err := r.sys.command(ctx, nil, "audit", "verify", "--json"); err != nil {
 		out = append(out, breach{"L2", 0, "the audit does not verify: " + err.Error()})
 	}
+	if _, err := r.sys.cfg.Command(ctx, r.sys.cfg.CaseService, "ledger", "verify", "--json"); err != nil {
+		out = append(out, breach{"L2", 0, "the ledger does not verify: " + err.Error()})
+	}
 	return out, nil
 }

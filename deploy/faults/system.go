@@ -40,6 +40,7 @@ type system struct {
 	group   *launch.Group
 	front   *faultproxy.Proxy // before the provider
 	idp     *launch.Process
+	cases   *launch.Process
 	idpPort int // where the provider itself listens
 
 	pg    *servers.Postgres
@@ -85,7 +86,13 @@ func openSystem(ctx context.Context, b launch.Binaries, store, dir string) (_ *s
 	if err := s.start(ctx); err != nil {
 		return nil, err
 	}
-	return s, s.invite(ctx)
+	if err := s.startCases(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.invite(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.fileCases(ctx)
 }
 
 // openStore starts PostgreSQL and Redis, where the store is not a file.
@@ -96,9 +103,10 @@ func (s *system) openStore(ctx context.Context) (err error) {
 	if s.pg, err = servers.StartPostgres(ctx); err != nil {
 		return err
 	}
-	if err := s.pg.Create(ctx, launch.IDP); err != nil {
+	if err := s.pg.Create(ctx, launch.IDP, launch.CaseService); err != nil {
 		return err
 	}
+	s.cfg.Databases.Cases = s.pg.DSN(launch.CaseService)
 	if s.redis, err = servers.StartRedis(ctx); err != nil {
 		return err
 	}
@@ -155,6 +163,62 @@ func (s *system) start(ctx context.Context) error {
 	return p.Ready(ctx)
 }
 
+// startCases starts the case API and waits until it follows the provider.
+func (s *system) startCases(ctx context.Context) error {
+	ctx, done := context.WithTimeout(ctx, startTime)
+	defer done()
+	p, err := s.group.Start(s.cfg.CaseAPISpec())
+	if err != nil {
+		return err
+	}
+	s.cases = p
+	return p.Ready(ctx)
+}
+
+// importLine is a case in the form that `case import` reads.
+const importLine = `{"form":"I-765","submitted":"2026-01-05","events":[{"code":"received","at":"2026-01-09T09:00:00Z"}],"claimable":false}` + "\n"
+
+// fileCases gives each person a case.
+func (s *system) fileCases(ctx context.Context) error {
+	path := filepath.Join(s.cfg.Dir, "cases.jsonl")
+	if err := os.WriteFile(path, []byte(strings.Repeat(importLine, len(s.people))), 0o600); err != nil {
+		return err
+	}
+	out, err := s.cfg.Command(ctx, s.cfg.CaseService, "case", "import", path, "--json")
+	if err != nil {
+		return err
+	}
+	var done struct {
+		Cases []struct {
+			ID      string `json:"id"`
+			Receipt string `json:"receipt"`
+		} `json:"cases"`
+	}
+	if err := json.Unmarshal(out, &done); err != nil || len(done.Cases) != len(s.people) {
+		return fmt.Errorf("case import: %w: %s", err, out)
+	}
+	for i, p := range s.people {
+		var shown struct {
+			Subject string `json:"subject"`
+		}
+		if err := s.command(ctx, &shown, "user", "show", p.email, "--api", "cases", "--json"); err != nil {
+			return err
+		}
+		out, err := s.cfg.Command(ctx, s.cfg.CaseService, "case", "assign", done.Cases[i].Receipt, "--sub", shown.Subject, "--json")
+		if err != nil {
+			return err
+		}
+		var assigned struct {
+			ID string `json:"id"`
+		}
+		if err := json.Unmarshal(out, &assigned); err != nil || assigned.ID == "" {
+			return fmt.Errorf("case assign: %w: %s", err, out)
+		}
+		p.caseID = assigned.ID
+	}
+	return nil
+}
+
 // command runs a command of the provider; into may be nil.
 func (s *system) command(ctx context.Context, into any, args ...string) error {
 	out, err := s.cfg.Command(ctx, s.cfg.IDP, append(args, "--database", s.database())...)
@@ -197,7 +261,7 @@ func (s *system) register(ctx context.Context) error {
 	for _, c := range done.Clients {
 		s.secrets[c.ID] = c.Secret
 	}
-	return nil
+	return os.WriteFile(s.cfg.SecretFile(launch.CaseAPIClient), []byte(s.secrets[launch.CaseAPIClient]+"\n"), 0o600)
 }
 
 // invite makes the people and signs them in, so that they have allowed the app what it asks for.
