@@ -64,7 +64,7 @@ func TestFeed_RefusesEverybodyElse(t *testing.T) {
 }
 
 // Only the client that an API is registered with may ask about its tokens, whatever its name is.
-func TestAttack_B11_OnlyTheAPIsOwnClientIntrospectsItsTokens(t *testing.T) {
+func TestAttack_B21_OnlyTheAPIsOwnClientIntrospectsItsTokens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.machine("machine", "scope", "cases.read").str("access_token")

@@ -212,7 +212,7 @@ func (s *feedScene) changes(b *browser) {
 	}
 }
 
-func TestAttack_B14_EachAPIHearsOfEveryWayInWhichItsTokensEnd(t *testing.T) {
+func TestFeed_EachAPIHearsOfEveryWayInWhichItsTokensEnd(t *testing.T) {
 	t.Parallel()
 	for name, way := range feedWays() {
 		t.Run(name, func(t *testing.T) {

@@ -51,7 +51,7 @@ func (r *restoring) serveFrom(dsn, points string, relay *notify.Relay) error {
 }
 
 // A PostgreSQL server that was restored to a point in time is like any other copy: not served before it is accepted.
-func TestAttack_F11_PointInTimeRecoveryIsAccepted(t *testing.T) {
+func TestFault_F11_PointInTimeRecoveryIsAccepted(t *testing.T) {
 	t.Parallel()
 	first, err := pgtest.Start(pgtest.Archiving...)
 	if err != nil {

@@ -113,7 +113,7 @@ func (r *restoring) load() (end func() int64) {
 }
 
 // Every backup under load is whole; whatever was issued, spent or revoked before it or after it is void once it is accepted.
-func TestAttack_F11_BackupsUnderLoadBringNothingBack(t *testing.T) {
+func TestFault_F11_BackupsUnderLoadBringNothingBack(t *testing.T) {
 	t.Parallel()
 	w := newRestoring(t)
 	b := w.signedIn(ben)
@@ -247,7 +247,7 @@ func (r *restoring) voids(b *browser, a1, a2, r1, r2, spare, step, assertion str
 }
 
 // A database that is set back underneath a running provider is not written to any more.
-func TestAttack_F11_ARunningProviderStopsWhenItsDatabaseIsSetBack(t *testing.T) {
+func TestFault_F11_ARunningProviderStopsWhenItsDatabaseIsSetBack(t *testing.T) {
 	t.Parallel()
 	w := newRestoring(t)
 	w.wants("before", w.as("machine", "/token", machineForm()), http.StatusOK, "")

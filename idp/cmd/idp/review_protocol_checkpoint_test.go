@@ -50,7 +50,7 @@ func TestCheckpoints_AWriterThatWasCutOffKeepsNobodyFromStarting(t *testing.T) {
 	}
 }
 
-func TestAttack_F11_ARestoredCopyDoesNotStart(t *testing.T) {
+func TestFault_F11_ARestoredCopyDoesNotStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	file, old := filepath.Join(t.TempDir(), "checkpoints"), filepath.Join(t.TempDir(), "old.db")

@@ -189,7 +189,7 @@ var mutations = map[string]mutation{
 	},
 }
 
-func TestAttack_F13_EveryChangeOfTheRecordIsFoundWithItsFirstBadNumber(t *testing.T) {
+func TestFault_F13_EveryChangeOfTheRecordIsFoundWithItsFirstBadNumber(t *testing.T) {
 	t.Parallel()
 	clean, points := written(t)
 	const seed, each = 20261128, 60
@@ -210,7 +210,7 @@ func TestAttack_F13_EveryChangeOfTheRecordIsFoundWithItsFirstBadNumber(t *testin
 	}
 }
 
-func TestAttack_F13_ACleanRecordRaisesNoAlarm(t *testing.T) {
+func TestFault_F13_ACleanRecordRaisesNoAlarm(t *testing.T) {
 	t.Parallel()
 	clean, points := written(t)
 	for i := range points {
