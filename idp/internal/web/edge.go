@@ -42,6 +42,7 @@ type Edge struct {
 	cfg     Config
 	Cookies Cookies
 	cross   *http.CrossOriginProtection
+	under   shedder
 }
 
 // NewEdge returns the edge of one issuer.
@@ -90,7 +91,7 @@ func (e *Edge) Wrap(next http.Handler) http.Handler {
 		if r.Body != nil {
 			r.Body = http.MaxBytesReader(rec, r.Body, maxBody)
 		}
-		next.ServeHTTP(rec, r)
+		e.admit(next, rec, r, info)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 type bench struct {
 	*web.Edge
 	log      bytes.Buffer
+	seen     sync.Mutex // guards observed
 	observed []string
 }
 
@@ -39,7 +41,11 @@ func newEdge(t *testing.T, issuer string, proxies ...string) *bench {
 		ErrorPage: func(w http.ResponseWriter, r *http.Request, f *fault.Error) {
 			http.Error(w, "page "+f.Code+" "+web.Info(r.Context()).ID, web.StatusOf(f))
 		},
-		Observe: func(route, method string, _ int, _ time.Duration) { b.observed = append(b.observed, method+" "+route) },
+		Observe: func(route, method string, _ int, _ time.Duration) {
+			b.seen.Lock()
+			defer b.seen.Unlock()
+			b.observed = append(b.observed, method+" "+route)
+		},
 	}
 	for _, p := range proxies {
 		cfg.TrustedProxies = append(cfg.TrustedProxies, netip.MustParsePrefix(p))
