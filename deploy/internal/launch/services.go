@@ -167,7 +167,7 @@ func (c Config) CommandEnv() []string {
 		"IDP_KEK_FILE=" + c.SecretFile(kek), "IDP_PEPPER_FILE=" + c.SecretFile(pepper), "IDP_SMTP_URL=" + c.smtpURL(), "IDP_MAIL_FROM=" + mailFrom,
 		"IDP_URL=" + c.Admin(), // what `idp healthcheck` asks
 		"CASESERVICE_DATABASE=" + c.caseDatabase(), "CASESERVICE_ISSUER=" + c.Issuer(), "CASESERVICE_AUDIENCE=" + c.CaseAPI(),
-		"CASESERVICE_CODE_KEY_FILE=" + c.SecretFile(codeKey), "CASESERVICE_URL=" + base("127.0.0.1", c.Ports.CaseAPIPrivate),
+		"CASESERVICE_CODE_KEY_FILE=" + c.SecretFile(codeKey), "CASESERVICE_CLIENT_ID=" + CaseAPIClient, "CASESERVICE_CLIENT_SECRET_FILE=" + c.SecretFile(CaseAPIClient), "CASESERVICE_URL=" + base("127.0.0.1", c.Ports.CaseAPIPrivate),
 	}
 }
 
