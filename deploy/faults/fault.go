@@ -14,6 +14,7 @@ import (
 type fault struct {
 	name    string
 	store   string        // where it can be had; "": everywhere
+	deaf    bool          // the case API may not hear the provider meanwhile
 	recover time.Duration // from its end to the first success, at most
 	// happen breaks something while the load goes on, and mends it.
 	happen func(context.Context, *system, *dice) error
@@ -27,18 +28,18 @@ func pause(choice *dice, least, most time.Duration) {
 func faults() []fault {
 	const quick = 2 * time.Second
 	return []fault{
-		{name: "kill", recover: quick, happen: kill},
-		{name: "restart", recover: quick, happen: restart},
+		{name: "kill", deaf: true, recover: quick, happen: kill},
+		{name: "restart", deaf: true, recover: quick, happen: restart},
 		{name: "case API killed", recover: quick, happen: killCases},
-		{name: "lost answers", recover: quick, happen: loseAnswers},
-		{name: "severed connections", recover: quick, happen: sever},
-		{name: "slow network", recover: quick, happen: slow},
+		{name: "lost answers", deaf: true, recover: quick, happen: loseAnswers},
+		{name: "severed connections", deaf: true, recover: quick, happen: sever},
+		{name: "slow network", deaf: true, recover: quick, happen: slow},
 		{name: "emergency rotation", recover: quick, happen: rotate},
-		{name: "database crash", store: postgres, recover: quick, happen: crashDatabase},
-		{name: "database unreachable", store: postgres, recover: quick, happen: cutDatabase},
-		{name: "database silent", store: postgres, recover: 15 * time.Second, happen: silenceDatabase},
-		{name: "database read-only", store: postgres, recover: quick, happen: readOnly},
-		{name: "locked table", store: postgres, recover: quick, happen: lockTable},
+		{name: "database crash", store: postgres, deaf: true, recover: quick, happen: crashDatabase},
+		{name: "database unreachable", store: postgres, deaf: true, recover: quick, happen: cutDatabase},
+		{name: "database silent", store: postgres, deaf: true, recover: 15 * time.Second, happen: silenceDatabase},
+		{name: "database read-only", store: postgres, deaf: true, recover: quick, happen: readOnly},
+		{name: "locked table", store: postgres, deaf: true, recover: quick, happen: lockTable},
 		{name: "redis flushed", store: postgres, recover: quick, happen: flush},
 		{name: "redis crash", store: postgres, recover: quick, happen: crashRedis},
 		{name: "redis stopped", store: postgres, recover: quick, happen: stopRedis},

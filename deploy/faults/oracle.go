@@ -55,6 +55,7 @@ type oracle struct {
 	subjects map[string]string // person → subject
 	owners   map[string]string // person → case
 	now      time.Time
+	deaf     []span // when the API could not hear the provider
 	out      []breach
 }
 
@@ -187,10 +188,27 @@ func (o *oracle) lines() {
 	}
 }
 
-// reach is how long an API may take to hear of what ended.
-const reach = time.Second
+// How long an API may take to hear of what ended: a second where it hears the provider at all, and else until it has heard
+// nothing for its patience and asks about each token.
+const (
+	reach    = time.Second
+	patience = 5 * time.Second
+)
 
-// dead: nothing that was revoked works again (L5): at the provider from the answer on, at the API a second later.
+// span is a time in which something was broken.
+type span struct{ from, to time.Time }
+
+// within is how long after its end something may still be believed at a time.
+func (o *oracle) within(ended, at time.Time) time.Duration {
+	for _, s := range o.deaf {
+		if s.from.Before(at) && s.to.After(ended) {
+			return patience + reach
+		}
+	}
+	return reach
+}
+
+// dead: nothing that was revoked works again (L5): at the provider from the answer on, at the API a little later.
 func (o *oracle) dead() {
 	died := map[string]time.Time{}
 	for _, r := range o.records {
@@ -205,7 +223,7 @@ func (o *oracle) dead() {
 		grants[o.kept.families[family].grant] = at
 	}
 	for _, r := range o.records {
-		if at, dead := grants[o.kept.access[r.JTI]]; r.Op == opCase && dead && r.answered() && r.Began.After(at.Add(reach)) {
+		if at, dead := grants[o.kept.access[r.JTI]]; r.Op == opCase && dead && r.answered() && r.Began.After(at.Add(o.within(at, r.Began))) {
 			o.found("L5", r.N, "the token was revoked at %s and opened a case", at.Format(time.StampMilli))
 		}
 		t, ok := o.kept.refresh[hashOf(r.Shown)]

@@ -44,6 +44,17 @@ func TestOracle_FindsNothingWhereNothingIsWrong(t *testing.T) {
 	}
 }
 
+func TestOracle_LetsAnAPIThatCannotHearBelieveForItsPatience(t *testing.T) {
+	t.Parallel()
+	o := story()
+	r := o.records[4]
+	r.N, r.Began = 9, o.records[5].Ended.Add(patience)
+	o.records, o.deaf = append(o.records, r), []span{{o.records[5].Ended, o.now}}
+	if out := o.judge(); len(out) > 0 {
+		t.Error(out)
+	}
+}
+
 // Each rule is broken in each way that it knows: an oracle that overlooks one is no oracle.
 func TestOracle_FindsEachBreach(t *testing.T) {
 	t.Parallel()
@@ -79,6 +90,12 @@ func TestOracle_FindsEachBreach(t *testing.T) {
 		"opens a case when dead": {"L5", func(o *oracle) {
 			r := o.records[4]
 			r.N, r.Began, r.Ended = 9, o.now, o.now
+			o.records = append(o.records, r)
+		}},
+		"opens a case although nobody was asked": {"L5", func(o *oracle) {
+			o.deaf = []span{{o.records[5].Ended, o.now}}
+			r := o.records[4]
+			r.N, r.Began, r.Ended = 9, o.records[5].Ended.Add(patience+2*reach), o.now
 			o.records = append(o.records, r)
 		}},
 		"somebody else's token": {"L6", func(o *oracle) { o.records[2].Subject = "sub-sam" }},

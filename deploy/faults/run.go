@@ -14,6 +14,7 @@ type run struct {
 	path   string // of the ledger
 	seed   int
 	done   int // rounds
+	deaf   []span
 	broken error
 }
 
@@ -48,10 +49,14 @@ func (r *run) round(ctx context.Context, f fault) (rep report, err error) {
 	over := make(chan struct{})
 	go func() { r.driver.load(loaded, r.seed+r.done); close(over) }()
 	pause(&choice, warm, 3*warm)
+	began := time.Now()
 	err = f.happen(ctx, r.sys, &choice)
 	mended := time.Now()
 	if err == nil {
 		rep.recovered, err = r.success(ctx, mended, f.recover+10*time.Second)
+	}
+	if f.deaf {
+		r.deaf = append(r.deaf, span{began, time.Now().Add(reach)})
 	}
 	pause(&choice, warm, 2*warm)
 	stop()
@@ -117,7 +122,7 @@ func (r *run) ask(ctx context.Context) ([]breach, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := oracle{records: records, kept: k, subjects: map[string]string{}, owners: map[string]string{}, now: time.Now()}
+	o := oracle{records: records, kept: k, subjects: map[string]string{}, owners: map[string]string{}, now: time.Now(), deaf: r.deaf}
 	for _, p := range r.sys.people {
 		o.subjects[p.email], o.owners[p.email] = p.subject, p.caseID
 	}
