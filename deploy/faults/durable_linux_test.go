@@ -92,6 +92,7 @@ func TestDurability_NoSuccessLeavesBeforeItIsOnDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.close() }()
+	s.cases.Kill() // its polls are answered without a write
 	if err := s.idp.End(); err != nil {
 		t.Fatal(err)
 	}
