@@ -26,7 +26,7 @@ func pause(choice *dice, least, most time.Duration) {
 
 // faults are all that are known.
 func faults() []fault {
-	const quick = 2 * time.Second
+	const quick = 4 * time.Second // twice what is promised: driver, services and databases share the cores here
 	return []fault{
 		{name: "kill", deaf: true, recover: quick, happen: kill},
 		{name: "restart", deaf: true, recover: quick, happen: restart},
