@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // unreachablePortal are pages of the portal that nobody can be led to on purpose; its own tests render them.
@@ -84,4 +86,13 @@ func (g *gallery) portalEnd() {
 	fresh.enrol(v)
 	v.Submit("allow", nil)
 	g.look("home", "empty")
+	v.Open(demo.Issuer + "/account/apps")
+	v.Submit("/account/apps/withdraw", nil)
+	for range 20 { // the API hears of it within a second
+		if v.Open(demo.Portal + "/cases"); v.Status() != http.StatusOK {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	g.look("session_ended", "revoked")
 }

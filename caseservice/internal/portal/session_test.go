@@ -187,7 +187,7 @@ func TestTokens_RevokedOnesEndTheSessionAtOnceAndThePageSaysWhy(t *testing.T) {
 		r = b.request(http.MethodGet, "/cases", nil)
 		r.Header.Set("Accept-Language", lang)
 		p := b.send(r)
-		says := map[string]string{"en": "took back the permission", "es": "retiró el permiso"}[lang]
+		says := map[string]string{"en": "take back the permission", "es": "retira el permiso"}[lang]
 		if p.status != http.StatusUnauthorized || !strings.Contains(p.body, says) || !strings.Contains(p.body, `href="/signin"`) {
 			t.Errorf("%d %s", p.status, p.body)
 		}
