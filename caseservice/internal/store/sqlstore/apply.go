@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"fmt"
+	"time"
 
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/sqldb"
@@ -103,12 +104,15 @@ func applyCloseKey(t *sqldb.Tx, w cases.CloseKey) error {
 }
 
 func applyForget(t *sqldb.Tx, w cases.Forget) error {
-	for query, before := range map[string]int64{
-		"DELETE FROM idempotency_keys WHERE opened_at <= ?": w.Now.Add(-cases.KeyLife).UnixMicro(),
-		"DELETE FROM claim_tries WHERE since <= ?":          w.Now.Add(-cases.TryWindow).UnixMicro(),
-		"DELETE FROM claim_backoffs WHERE last_at <= ?":     w.Now.Add(-cases.BackoffMemory).UnixMicro(),
+	for _, old := range []struct { // in one order on every replica, so that none waits for another in a circle
+		query string
+		age   time.Duration
+	}{
+		{"DELETE FROM idempotency_keys WHERE opened_at <= ?", cases.KeyLife},
+		{"DELETE FROM claim_tries WHERE since <= ?", cases.TryWindow},
+		{"DELETE FROM claim_backoffs WHERE last_at <= ?", cases.BackoffMemory},
 	} {
-		if _, err := t.Exec(query, before); err != nil {
+		if _, err := t.Exec(old.query, w.Now.Add(-old.age).UnixMicro()); err != nil {
 			return err
 		}
 	}

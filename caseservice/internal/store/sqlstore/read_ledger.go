@@ -80,7 +80,7 @@ func (s *Store) piece(ctx context.Context, h headRow, after int64, limit int) ([
 }
 
 // Verify implements ledger.Reader. A service may write meanwhile: each chain is followed to where its head was at the
-// beginning, and one statement at the end compares all heads with what there is.
+// beginning, and what no head covers is looked for at the end.
 func (s *Store) Verify(ctx context.Context) (r ledger.Report, err error) {
 	heads, err := s.heads(ctx)
 	if err != nil {

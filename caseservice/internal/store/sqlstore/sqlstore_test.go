@@ -247,6 +247,7 @@ func TestVerify_NamesTheFirstBadRecord(t *testing.T) {
 		"record deleted":    {"DELETE FROM ledger WHERE seq = 7", 7},
 		"tail cut":          {"DELETE FROM ledger WHERE seq > 15", 16},
 		"all deleted":       {"DELETE FROM ledger", 1},
+		"record appended":   {"INSERT INTO ledger SELECT writer, 21, at, act, outcome, reason, case_id, sub, client_id, txn, jti, actor, purpose, request_id, hash FROM ledger WHERE seq = 20", 21},
 		"two swapped":       {"UPDATE ledger SET seq = -seq WHERE seq IN (7, 8); UPDATE ledger SET seq = 15 + seq WHERE seq < 0", 7},
 		"writer unlisted":   {"PRAGMA foreign_keys = 0; DELETE FROM ledger_writers", 1},
 		"hash changed":      {"UPDATE ledger SET hash = zeroblob(32) WHERE seq = 20", 20},
