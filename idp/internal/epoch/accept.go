@@ -65,7 +65,7 @@ func Accept(ctx context.Context, d Deps, q Request) (Epoch, error) {
 	e := audit.Event{Type: "epoch.raised", Outcome: audit.Allowed, Actor: q.Actor, Detail: q.Replay.detail()}
 	e.Detail["epoch"], e.Detail["unknown"] = num(to.N), unknown(q)
 	writes := append(append([]unit.Write{r}, keys...), again...)
-	writes = append(writes, feed.RaiseEpoch{Epoch: num(to.N)})
+	writes = append(writes, feed.NewEpoch(num(to.N)))
 	err = d.Commit.Commit(ctx, unit.Unit{Writes: writes, Event: e})
 	if unit.IsConflict(err) {
 		return Epoch{}, ErrMeanwhile.Because(err)
