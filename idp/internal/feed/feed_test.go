@@ -200,8 +200,12 @@ func TestFollow_ManyWaitWithOneReader(t *testing.T) {
 		t.Errorf("a fourth of one API: %v", err)
 	}
 	list = append(list, waiting(ctx, t, f, "c"))
-	if _, err := f.Follow(ctx, Ask{API: "d", Max: 1, Wait: true}); !errors.Is(err, ErrFull) {
+	if _, err := f.Follow(ctx, Ask{API: "b", Max: 1, Wait: true}); !errors.Is(err, ErrFull) {
 		t.Errorf("a sixth: %v", err)
+	}
+	list = append(list, waiting(ctx, t, f, "d")) // the first of an API: the others do not keep it out
+	if _, err := f.Follow(ctx, Ask{API: "d", Max: 1, Wait: true}); !errors.Is(err, ErrFull) {
+		t.Errorf("its second: %v", err)
 	}
 	if _, err := f.Follow(ctx, Ask{API: "d", Max: 1}); err != nil {
 		t.Errorf("one that does not wait: %v", err)
@@ -251,6 +255,19 @@ func TestFollow_NobodyWaitsInAProcessThatEnds(t *testing.T) {
 	began := time.Now()
 	if p, err := f.Follow(t.Context(), Ask{API: "cases", Max: 1, Wait: true}); err != nil || p.Cursor == "" || time.Since(began) >= Hold {
 		t.Errorf("who came then: %+v, %v", p, err)
+	}
+}
+
+func TestFollow_AStoreThatFailsDoesNotMeanThatNothingHappened(t *testing.T) {
+	t.Parallel()
+	src, down := newLines(), errors.New("the database is away")
+	f := New(src, Options{Clock: clock.NewFake(begun)})
+	h := waiting(t.Context(), t, f, "cases")
+	src.mu.Lock()
+	src.fails = down
+	src.mu.Unlock()
+	if got := <-h; !errors.Is(got.err, down) {
+		t.Errorf("who waited heard %+v", got)
 	}
 }
 

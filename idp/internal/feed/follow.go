@@ -26,7 +26,7 @@ const (
 type Options struct {
 	Clock   clock.Clock
 	PerAPI  int             // polls of one API that may wait: 32
-	Total   int             // of all: 256
+	Total   int             // of all, beyond the first of each API: 256
 	Closing <-chan struct{} // when it closes, nobody waits any more
 }
 
@@ -148,8 +148,8 @@ func (f *Feed) wait(ctx context.Context, w *waiter, most int) (Page, error) {
 		}
 		select {
 		case <-w.more:
-		case <-hold.C:
-			return p, nil
+		case <-hold.C: // nothing is said to have happened by who cannot know
+			return f.read(ctx, w, most)
 		case <-f.opt.Closing:
 			return p, nil
 		case <-ctx.Done():
@@ -163,7 +163,7 @@ func (f *Feed) enter(w *waiter) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case len(f.waiting) >= f.opt.Total:
+	case len(f.waiting) >= f.opt.Total && f.perAPI[w.api] > 0: // the first of each API always finds room: others cannot keep it out
 		return ErrFull
 	case f.perAPI[w.api] >= f.opt.PerAPI:
 		return ErrCrowded
