@@ -17,9 +17,6 @@ import (
 	"ellis.example/caseservice/internal/web"
 )
 
-// maxBody bounds what anybody may send, in bytes. The largest honest form is that of a claim.
-const maxBody = 16 << 10
-
 // Config is what the portal needs. All but AccountURL are required.
 type Config struct {
 	PublicURL  *url.URL // origin under which browsers reach the portal; its host is the only one that is answered for
@@ -117,7 +114,6 @@ func (p *Portal) page(t route) http.Handler {
 	return named(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.headers(w.Header())
 		defer p.recovered(w, r)
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if err := p.dispatch(t, w, r); err != nil {
 			web.InfoOf(r).Cause = err
 			p.fail(w, r, err)

@@ -11,7 +11,11 @@ import (
 
 	"ellis.example/caseservice/internal/fault"
 	"ellis.example/caseservice/internal/ident"
+	"ellis.example/caseservice/internal/shed"
 )
+
+// maxBody bounds what anybody may send, in bytes. The largest honest body is the form of a claim.
+const maxBody = 16 << 10
 
 // Info is what the edge learns about a request while it is handled. Handlers fill in what the log line may say: names of
 // routes and identifiers, never a path, a query, a token or a receipt number.
@@ -51,16 +55,36 @@ var (
 	hsts      = []string{"max-age=63072000; includeSubDomains"}
 )
 
-// Wrap returns h behind the edge.
+// Wrap returns h behind the edge. Requests beyond what can be worked on are turned away.
 func (e Edge) Wrap(h http.Handler) http.Handler {
+	places := &shed.Places{}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now() //nolint:forbidigo // it measures, and decides nothing
 		info := &Info{ID: ident.New("req"), Route: "other"}
 		e.headers(w.Header(), info.ID)
 		rec := &recorder{ResponseWriter: w}
 		defer e.finish(rec, r, info, began)
-		h.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), infoKey{}, info)))
+		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
+		if r.Body != nil {
+			r.Body = http.MaxBytesReader(rec, r.Body, maxBody)
+		}
+		if !places.Take(r) {
+			info.Cause = shed.ErrBusy
+			turnAway(rec, r, info.ID)
+			return
+		}
+		defer places.Leave()
+		h.ServeHTTP(rec, r)
 	})
+}
+
+// turnAway says that there is no place.
+func turnAway(w http.ResponseWriter, r *http.Request, id string) {
+	pause := shed.ErrBusy.RetryAfter
+	setRetryAfter(w.Header(), pause)
+	if !shed.TurnAwayPerson(w, r) {
+		WriteProblem(w, ProblemOf(shed.ErrBusy, id), pause)
+	}
 }
 
 func (e Edge) headers(h http.Header, id string) {

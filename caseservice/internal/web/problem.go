@@ -84,9 +84,7 @@ func WriteProblem(w http.ResponseWriter, p Problem, retryAfter time.Duration) {
 	h := w.Header()
 	h["Content-Type"] = problemType
 	h.Del("Etag")
-	if retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((retryAfter+time.Second-1)/time.Second)))
-	}
+	setRetryAfter(h, retryAfter)
 	body, err := json.Marshal(p)
 	if err != nil { // a Problem holds only texts and numbers
 		body = []byte(`{"type":"urn:ellis:problem:internal","status":500,"code":"internal"}`)
@@ -94,4 +92,10 @@ func WriteProblem(w http.ResponseWriter, p Problem, retryAfter time.Duration) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body) // the client may be gone
+}
+
+func setRetryAfter(h http.Header, d time.Duration) {
+	if d > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
+	}
 }

@@ -54,7 +54,8 @@ var Identity = Module{
 		{Name: "redisdb", May: []string{"leaves"}, Packages: []string{"internal/store/redisstore/redisdb"}},
 		{Name: "redistest", Packages: []string{"internal/store/redisstore/redistest"}},
 		{Name: "background", May: []string{"leaves"}, Packages: []string{"internal/background"}},
-		{Name: "web", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/web"}},
+		{Name: "shed", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/shed"}},
+		{Name: "web", May: []string{"leaves", "shed"}, HTTP: true, Packages: []string{"internal/web"}},
 		{Name: "ui", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/ui"}},
 		{Name: "uitest", May: []string{"leaves", "ui"}, Packages: []string{"internal/ui/uitest"}},
 		{Name: "store", May: append([]string{"sqldb", "redisdb"}, domains...), Packages: []string{"internal/store/memstore", "internal/store/redisstore", "internal/store/sqlstore"}},
@@ -95,7 +96,8 @@ var Cases = Module{
 		{Name: "accesstoken", May: []string{"leaves", "cases", "issuer", "feed"}, Packages: []string{"internal/accesstoken"}},
 		{Name: "issuertest", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/accesstoken/issuertest"}},
 
-		{Name: "web", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/web"}},
+		{Name: "shed", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/shed"}},
+		{Name: "web", May: []string{"leaves", "shed"}, HTTP: true, Packages: []string{"internal/web"}},
 		{Name: "ui", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/ui"}},
 		{Name: "store", May: []string{"leaves", "sqldb", "ledger", "cases"}, Packages: []string{"internal/store/sqlstore"}},
 		{Name: "storetest", May: []string{"leaves", "ledger", "cases", "store"}, Packages: []string{"internal/store/storetest"}},
@@ -130,7 +132,7 @@ var Cases = Module{
 var Deploy = Module{
 	Path: "ellis.example/deploy",
 	Layers: []Layer{
-		{Name: "support", HTTP: true, Packages: []string{"internal/faultproxy", "internal/agent", "internal/balance", "internal/launch", "internal/mailbox", "internal/servers"}, May: []string{"support"}},
+		{Name: "support", HTTP: true, Packages: []string{"internal/faultproxy", "internal/agent", "internal/balance", "internal/launch", "internal/mailbox", "internal/seed", "internal/servers"}, May: []string{"support"}},
 		{Name: "checks", Packages: []string{"internal/conformance", "internal/importrules", "internal/reference"}},
 		{Name: "commands", HTTP: true, Packages: []string{"assets/subset", "demo", "bench", "faults", "e2e", "e2e/*"}, May: []string{"support", "commands"}},
 	},

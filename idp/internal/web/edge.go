@@ -16,6 +16,7 @@ import (
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/ident"
+	"ellis.example/idp/internal/shed"
 )
 
 // maxBody bounds what anybody may send, in bytes. The largest honest body is a token request with a client assertion.
@@ -42,7 +43,7 @@ type Edge struct {
 	cfg     Config
 	Cookies Cookies
 	cross   *http.CrossOriginProtection
-	under   shedder
+	under   shed.Places
 }
 
 // NewEdge returns the edge of one issuer.

@@ -40,7 +40,10 @@ func TestBeyondWhatCanBeWorkedOnRequestsAreTurnedAwayButKeysAndPollsAreNot(t *te
 			t.Errorf("one more: %d, %v", w.Code, w.Header())
 		}
 	}
-	for _, path := range []string{"/.well-known/openid-configuration", "/jwks", "/events/poll"} {
+	if w := get("/.well-known/nothing"); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("a page that is not found: %d", w.Code)
+	}
+	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks", "/events/poll"} {
 		if w := get(path); w.Code != http.StatusOK {
 			t.Errorf("%s: %d", path, w.Code)
 		}
@@ -50,6 +53,74 @@ func TestBeyondWhatCanBeWorkedOnRequestsAreTurnedAwayButKeysAndPollsAreNot(t *te
 	if w := get("/token"); w.Code != http.StatusOK {
 		t.Errorf("after the crowd: %d", w.Code)
 	}
+}
+
+// Those who send a body byte by byte take no place of anybody.
+func TestWhoSendsABodySlowlyHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	b := newEdge(t, "https://id.example")
+	h := b.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) }))
+	var all sync.WaitGroup
+	bodies := make([]*io.PipeWriter, places)
+	for i := range bodies {
+		body, w := io.Pipe()
+		bodies[i] = w
+		all.Go(func() {
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "https://id.example/token", body))
+		})
+	}
+	for _, w := range bodies { // once the first byte was taken, somebody waits for the second
+		if _, err := w.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "https://id.example/token", nil))
+	if w.Code != http.StatusOK {
+		t.Errorf("beside %d slow ones: %d", places, w.Code)
+	}
+	for _, w := range bodies {
+		_ = w.Close()
+	}
+	all.Wait()
+}
+
+// untouched is a body that nobody may ask for.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("the body of one who is turned away was read")
+	return 0, io.EOF
+}
+
+func TestWhoIsTurnedAwayIsNotReadAndToldInTheFormAskedFor(t *testing.T) {
+	t.Parallel()
+	b := newEdge(t, "https://id.example")
+	release, entered := make(chan struct{}), make(chan struct{}, places)
+	h := b.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		entered <- struct{}{}
+		<-release
+	}))
+	var all sync.WaitGroup
+	for range places {
+		all.Go(func() {
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "https://id.example/held", nil))
+		})
+	}
+	for range places {
+		<-entered
+	}
+	for accept, want := range map[string]string{"text/html,*/*": "text/plain; charset=utf-8", "application/json": "application/json", "": "application/json"} {
+		r := httptest.NewRequest(http.MethodPost, "https://id.example/token", untouched{t})
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Content-Type") != want || w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Retry-After") != "2" {
+			t.Errorf("%q: %d, %v", accept, w.Code, w.Header())
+		}
+	}
+	close(release)
+	all.Wait()
 }
 
 func TestABodyThatIsTooLargeSaysSoToTheHandler(t *testing.T) {
