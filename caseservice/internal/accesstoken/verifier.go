@@ -124,7 +124,7 @@ func (v *Verifier) verifyNew(ctx context.Context, token string, sum [32]byte, no
 		return refuse(err)
 	}
 	r := remembered{caller: caller, key: k, token: &feed.Token{
-		Sum: sum, JTI: caller.JTI, SID: caller.SID, Txn: caller.Txn, Sub: caller.Sub, KID: k.ID(), Issued: issued,
+		Sum: sum, JTI: caller.JTI, SID: caller.SID, Txn: caller.Txn, Sub: caller.Sub, KID: k.ID(), Issued: issued, Machine: caller.Machine(),
 	}}
 	v.seen.put(sum, r)
 	return r, "verified", nil

@@ -89,6 +89,12 @@ func TestAttack_B32_WhatTheIssuerDisabledOpensNothingAtAnyRoute(t *testing.T) {
 		t.Fatal(a.status)
 	}
 	s.revokedIn(issuertest.GrantRevoked, "txn-batch", "/v1/stats", machine)
+	claims := s.issuer.Machine("robot", "cases:stats") // of a replica of the issuer whose clock is ahead of the others'
+	machine = s.issuer.Sign(claims.With("iat", claims["iat"].(int64)+5))
+	if a := s.get("/v1/stats", machine); a.status != http.StatusOK {
+		t.Fatal(a.status)
+	}
+	s.revokedIn(issuertest.AccountDisabled, "robot", "/v1/stats", machine)
 }
 
 func TestAttack_D10_ATokenOfAnEndedSessionIsRefusedWithinASecond(t *testing.T) {

@@ -25,6 +25,7 @@ type Token struct {
 	Sum                     [sha256.Size]byte // SHA-256 of its text
 	JTI, SID, Txn, Sub, KID string            // SID and Txn may be empty
 	Issued                  int64             // iat, in seconds since 1970
+	Machine                 bool              // a client's own: no grant and no session stands behind it
 }
 
 // Options configure a Feed.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/accesstoken/issuertest"
+	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/feed"
 	"ellis.example/caseservice/internal/issuer"
 )
@@ -48,6 +49,20 @@ func TestFollow_AnAccountsTokensAreVoidUntilTheEventAndNoLonger(t *testing.T) {
 	f.tell(issuertest.AccountDisabled, "p1") // a second time
 	f.want("revoked", f.check("iat", now+10))
 	f.want("ok", f.check("iat", now+11))
+}
+
+func TestFollow_AMachinesTokensAreVoidByWhateverClockOfTheIssuerMadeThem(t *testing.T) {
+	t.Parallel()
+	f := following(t)
+	f.tell(issuertest.AccountDisabled, "robot")
+	check := func(ahead time.Duration) string {
+		c := f.issuer.Machine("robot", "cases:read")
+		token, text := f.token(c.With("iat", start.Add(ahead).Unix()))
+		return verdict(f.Check(t.Context(), token, text))
+	}
+	f.want("revoked", check(0))
+	f.want("revoked", check(clock.Skew)) // of a replica whose clock is as far ahead as clocks may be
+	f.want("ok", check(clock.Skew+time.Second))
 }
 
 func TestFollow_AnEpochVoidsWhateverWasIssuedBefore(t *testing.T) {

@@ -108,7 +108,7 @@ func (f *follower) token(c issuertest.Claims) (*feed.Token, string) {
 	text := f.issuer.Sign(c)
 	s := func(name string) string { v, _ := c[name].(string); return v }
 	return &feed.Token{
-		Sum: sha256.Sum256([]byte(text)), JTI: s("jti"), SID: s("sid"), Txn: s("txn"), Sub: s("sub"), KID: f.issuer.Key().KeyID, Issued: c["iat"].(int64),
+		Sum: sha256.Sum256([]byte(text)), JTI: s("jti"), SID: s("sid"), Txn: s("txn"), Sub: s("sub"), KID: f.issuer.Key().KeyID, Issued: c["iat"].(int64), Machine: s("sub") == s("client_id"),
 	}, text
 }
 

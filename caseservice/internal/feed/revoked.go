@@ -65,7 +65,17 @@ func newRevoked(limit int64) *revoked {
 func (s *revoked) voids(t *Token) bool {
 	return t.Issued <= s.epoch.Load() || s.n.Load() > 0 &&
 		(s.has(tokens, t.JTI, t.Issued) || s.has(sessions, t.SID, t.Issued) || s.has(grants, t.Txn, t.Issued) ||
-			s.has(accounts, t.Sub, t.Issued) || s.has(keys, t.KID, t.Issued))
+			s.has(accounts, t.Sub, t.account()) || s.has(keys, t.KID, t.Issued))
+}
+
+// account returns the second that counts against events of accounts. A person's grants are told of by themselves. A
+// machine's token rests on its client alone: one that another replica of the issuer made just before, by a clock that was
+// ahead, is void too.
+func (t *Token) account() int64 {
+	if t.Machine {
+		return t.Issued - int64(clock.Skew/time.Second)
+	}
+	return t.Issued
 }
 
 func (s *revoked) at(id string) *atomic.Pointer[map[name]entry] {
