@@ -117,9 +117,9 @@ const (
 )
 
 // background starts what runs beside the requests and returns what ends it. Every process does all of it: doing it twice
-// changes nothing.
+// changes nothing. It does not end with ctx: what is revoked counts until the last request was answered.
 func background(ctx context.Context, log *slog.Logger, from *issuer.Issuer, events *feed.Feed, store unit.Committer) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() {
 		every(ctx, warmEvery, func() { _ = from.Warm(ctx) }) // failures are logged and counted where they happen

@@ -179,6 +179,36 @@ func TestServe_SIGTERMLetsRequestsFinish(t *testing.T) {
 	}
 }
 
+func TestServe_FollowsTheFeedUntilTheLastAnswer(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	issuer := issuertest.Start(t, clock.NewFake(time.Now()))
+	p := o.serve(issuer.URL, "--drain-delay", "3s")
+	token := issuer.Sign(issuer.Person("sub-ana", "cases:read").With("sid", "sid-ends"))
+	get := func() int {
+		status, _ := p.get(p.public+"/v1/cases", "Authorization", "Bearer "+token)
+		return status
+	}
+	within := func(what string, holds func() bool) {
+		for end := time.Now().Add(2 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %s", what, p.log)
+			}
+		}
+	}
+	within("it follows", func() bool { _, body := p.get(p.private + "/readyz"); return !strings.Contains(body, "degraded") })
+	if status := get(); status != http.StatusOK {
+		t.Fatal(status)
+	}
+	p.signal(syscall.SIGTERM)
+	within("it drains", func() bool { return strings.Contains(p.log.String(), "draining") })
+	issuer.Revoke(issuertest.SessionRevoked, "sid-ends")
+	within("a request of its last seconds is refused", func() bool { return get() == http.StatusUnauthorized })
+	if status := p.wait(); status != exitOK {
+		t.Errorf("status %d: %s", status, p.log)
+	}
+}
+
 func TestServe_RequestsThatDoNotFinishEndWithTheDrain(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t)
