@@ -103,6 +103,10 @@ type Visit struct {
 	Session
 }
 
+// seenEvery is how often a sign of life is written down. Of many requests at once one is: each write would make the others
+// begin anew.
+const seenEvery = time.Second
+
 // Current returns who is signed in with this browser, and counts the request as a sign of life. Errors: ErrNoSession,
 // ErrSessionEnded; with that the visit names the subject whose session it was, if the store still knows.
 func (g *Gate) Current(r *http.Request) (Visit, error) {
@@ -113,7 +117,7 @@ func (g *Gate) Current(r *http.Request) (Visit, error) {
 	k, now := Key(ident.Hash(cookie)), g.cfg.Clock.Now()
 	dead := false
 	s, err := g.cfg.Store.UpdateSession(r.Context(), k, func(s *Session) {
-		if dead = !s.Alive(now); !dead {
+		if dead = !s.Alive(now); !dead && now.Sub(s.LastSeen) >= seenEvery {
 			s.LastSeen = now
 		}
 	})

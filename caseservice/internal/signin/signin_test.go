@@ -105,6 +105,24 @@ func (w *world) signIn(g *signin.Gate) signin.Visit {
 	return v
 }
 
+// Of many requests at once one writes down that the person is there.
+func TestCurrent_WritesASignOfLifeOnceASecond(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cookie := ident.NewToken("eps_")
+	if err := w.memory.AddSession(t.Context(), signin.Key(ident.Hash(cookie)), signin.Session{CreatedAt: start, LastSeen: start}); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/cases", nil)
+	r.AddCookie(&http.Cookie{Name: signin.NewCookies(false).Name(signin.CookieSession), Value: cookie})
+	for _, want := range []time.Duration{0, time.Second, time.Second, 2 * time.Second} {
+		w.clock.Advance(500 * time.Millisecond)
+		if v, err := w.gate.Current(r); err != nil || v.LastSeen.Sub(start) != want {
+			t.Errorf("seen after %v, want %v, %v", v.LastSeen.Sub(start), want, err)
+		}
+	}
+}
+
 // NIST SP 800-63B-4 §5.2: that a token can be renewed says nothing of a person.
 func TestAccessToken_RenewalIsNoSignOfLife(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -169,6 +170,37 @@ func TestStore_AnOldCopyEndsAtItsTime(t *testing.T) {
 	clk.Advance(signin.AttemptLifetime)
 	if _, err := s.Session(t.Context(), k); !errors.Is(err, signin.ErrNoSession) {
 		t.Error(err)
+	}
+}
+
+// One browser asks much at once: each request that wrote would make all others begin anew, until none was answered.
+func TestUpdateSession_ACrowdInOneSessionIsServed(t *testing.T) {
+	t.Parallel()
+	clk := clock.NewFake(start)
+	s := store(t, redistest.Shared(t).URL(), newKey(), clk)
+	k := signin.Key(ident.Hash("one"))
+	if err := s.AddSession(t.Context(), k, signin.Session{CreatedAt: start, LastSeen: start}); err != nil {
+		t.Fatal(err)
+	}
+	clk.Advance(time.Minute)
+	var tries atomic.Int64
+	var all sync.WaitGroup
+	const crowd = 300
+	for range crowd {
+		all.Go(func() {
+			if _, err := s.UpdateSession(t.Context(), k, func(v *signin.Session) {
+				tries.Add(1)
+				if v.LastSeen.Before(clk.Now()) {
+					v.LastSeen = clk.Now()
+				}
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := tries.Load(); n > 3*crowd {
+		t.Errorf("%d tries for %d requests", n, crowd)
 	}
 }
 

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -73,13 +74,9 @@ func (s *Store) key(kind string, k signin.Key) string {
 	return Prefix + kind + ":" + base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:18])
 }
 
-// seal seals a session and says how long it may be kept.
-func (s *Store) seal(name string, v signin.Session) (sealed []byte, ttl time.Duration, err error) {
-	plain, err := json.Marshal(v)
-	if err != nil {
-		return nil, 0, err
-	}
-	return s.aead.Seal(nil, nil, plain, []byte(name)), max(end(v).Sub(s.clock.Now()), time.Millisecond), nil //nolint:gosec // it makes a nonce itself
+// seal seals a session, whose JSON plain is, and says how long it may be kept.
+func (s *Store) seal(name string, v signin.Session, plain []byte) (sealed []byte, ttl time.Duration) {
+	return s.aead.Seal(nil, nil, plain, []byte(name)), max(end(v).Sub(s.clock.Now()), time.Millisecond) //nolint:gosec // it makes a nonce itself
 }
 
 // end is until when a session is kept: after its own end it says for a while whose it was.
@@ -108,11 +105,12 @@ func (s *Store) open(name string, sealed []byte) (v signin.Session, err error) {
 
 // AddSession implements signin.Store.
 func (s *Store) AddSession(ctx context.Context, k signin.Key, v signin.Session) error {
-	name := s.key(kindSession, k)
-	sealed, ttl, err := s.seal(name, v)
+	plain, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
+	name := s.key(kindSession, k)
+	sealed, ttl := s.seal(name, v, plain)
 	ctx, cancel := redisdb.Within(ctx)
 	defer cancel()
 	return redisdb.Fault(s.db.Set(ctx, name, sealed, ttl).Err())
@@ -148,7 +146,8 @@ if there ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`)
 
-// UpdateSession implements signin.Store.
+// UpdateSession implements signin.Store. What changes nothing is not written: requests that come at once do not chase each
+// other around.
 func (s *Store) UpdateSession(ctx context.Context, k signin.Key, change func(*signin.Session)) (signin.Session, error) {
 	ctx, cancel := redisdb.Within(ctx)
 	defer cancel()
@@ -158,11 +157,16 @@ func (s *Store) UpdateSession(ctx context.Context, k signin.Key, change func(*si
 		if err != nil {
 			return signin.Session{}, err
 		}
-		change(&v)
-		sealed, ttl, err := s.seal(name, v)
+		before, err := json.Marshal(v)
 		if err != nil {
 			return signin.Session{}, err
 		}
+		change(&v)
+		after, err := json.Marshal(v)
+		if err != nil || bytes.Equal(before, after) {
+			return v, err
+		}
+		sealed, ttl := s.seal(name, v, after)
 		done, err := replace.Run(ctx, s.db, []string{name}, old, sealed, ttl.Milliseconds()).Bool()
 		if err != nil {
 			return signin.Session{}, redisdb.Fault(err)
