@@ -243,16 +243,3 @@ func TestFormToken_IsThatOfTheSignInForm(t *testing.T) {
 		t.Error("found one where there is none")
 	}
 }
-
-func TestAttempt_TakesItsOwnAnswerAlone(t *testing.T) {
-	t.Parallel()
-	a := newAttempt()
-	if code, err := a.code(redirect + "?code=c&state=" + a.state); err != nil || code != "c" {
-		t.Errorf("%q, %v", code, err)
-	}
-	for _, bad := range []string{redirect + "?code=c&state=other", redirect + "?error=access_denied&state=" + a.state, "/signin?flow=f", "http://evil.example/?code=c&state=" + a.state} {
-		if _, err := a.code(bad); err == nil {
-			t.Errorf("took %s", bad)
-		}
-	}
-}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ellis.example/deploy/internal/launch"
+	"ellis.example/deploy/internal/seed"
 )
 
 // operation is one thing that is measured.
@@ -71,8 +72,8 @@ func get(path, begin string) func(*stack, int) (worker, error) {
 
 func clientCredentials(s *stack, _ int) (worker, error) {
 	c := s.dialIDP()
-	body := url.Values{"grant_type": {"client_credentials"}, "scope": {"cases:stats"}}.Encode()
-	return again(c, c.request("POST", "/token", []byte(body), "Authorization", s.basic(machine)), `{"access_token":"ey`), nil
+	body := seed.ForMachine().Encode()
+	return again(c, c.request("POST", "/token", []byte(body), "Authorization", s.clients.Basic(seed.Machine)), `{"access_token":"ey`), nil
 }
 
 // pool holds access tokens: each is taken once, or by turns.
@@ -118,8 +119,8 @@ func (p *pool) some(ctx context.Context, s *stack) error {
 // persons fills the pool with tokens of people that nobody has shown yet.
 func (p *pool) persons(ctx context.Context, s *stack, length time.Duration) error {
 	return p.fill(ctx, s, int(length.Seconds()*personsPerSecond), true, func(c *conn, i int) (string, error) {
-		t, err := s.renew(c, s.seed.people[i].refresh)
-		s.seed.people[i].refresh = t.Refresh
+		t, err := s.renew(c, s.people[i].refresh)
+		s.people[i].refresh = t.Refresh
 		return t.Access, err
 	})
 }
@@ -160,7 +161,7 @@ func (p *pool) fill(ctx context.Context, s *stack, n int, once bool, another fun
 func introspect(p *pool) func(*stack, int) (worker, error) {
 	return func(s *stack, _ int) (worker, error) {
 		c := s.dialIDP()
-		basic := s.basic(machine)
+		basic := s.clients.Basic(seed.Machine)
 		return one{c, func() error {
 			n := p.takeOne()
 			if n < 0 {
@@ -178,7 +179,7 @@ func introspect(p *pool) func(*stack, int) (worker, error) {
 // refresh follows a chain of refresh tokens of its own.
 func refresh(s *stack, i int) (worker, error) {
 	c := s.dialIDP()
-	t, err := s.authorize(c, s.seed.people[i%people].signedIn)
+	t, err := s.authorize(c, s.people[i%people].signedIn)
 	next := t.Refresh
 	return one{c, func() error {
 		t, err := s.renew(c, next)
@@ -188,25 +189,25 @@ func refresh(s *stack, i int) (worker, error) {
 }
 
 // authorize takes a browser that is signed in to tokens: authorization request, code, token request.
-func (s *stack) authorize(c *conn, browser jar) (tokens, error) {
-	try := newAttempt()
+func (s *stack) authorize(c *conn, browser jar) (seed.Tokens, error) {
+	try := seed.NewAttempt()
 	c.jar = maps.Clone(browser)
-	a, err := c.expect(303, c.request("GET", try.target(), nil))
+	a, err := c.expect(303, c.request("GET", try.Target(""), nil))
 	c.jar = nil
 	if err != nil {
-		return tokens{}, err
+		return seed.Tokens{}, err
 	}
-	code, err := try.code(a.location)
+	code, err := try.Code(a.location)
 	if err != nil {
-		return tokens{}, err
+		return seed.Tokens{}, err
 	}
-	return s.redeem(c, try, code)
+	return s.token(c, seed.App, try.Redeem(code), true)
 }
 
 func signOn(s *stack, i int) (worker, error) {
 	c := s.dialIDP()
 	return one{c, func() error {
-		_, err := s.authorize(c, s.seed.people[i%people].signedIn)
+		_, err := s.authorize(c, s.people[i%people].signedIn)
 		return err
 	}}, nil
 }
@@ -217,11 +218,11 @@ var errForm = errors.New("the page has no sign-in form")
 // the app was allowed everything before.
 func passwordSignIn(s *stack, i int) (worker, error) {
 	c := s.dialIDP()
-	p := s.seed.people[i%people]
+	p := s.people[i%people]
 	return one{c, func() error {
 		c.jar = maps.Clone(p.device)
-		try := newAttempt()
-		a, err := c.expect(303, c.request("GET", try.target(), nil))
+		try := seed.NewAttempt()
+		a, err := c.expect(303, c.request("GET", try.Target(""), nil))
 		if err != nil {
 			return err
 		}
@@ -233,14 +234,14 @@ func passwordSignIn(s *stack, i int) (worker, error) {
 		if !ok {
 			return errForm
 		}
-		form := url.Values{"csrf_token": {token}, "identifier": {p.email}, "password": {p.password}}.Encode()
+		form := url.Values{"csrf_token": {token}, "identifier": {p.Email}, "password": {p.Password}}.Encode()
 		if a, err = c.expect(303, c.request("POST", at, []byte(form), "Origin", s.cfg.Issuer())); err != nil {
 			return err
 		}
 		if a, err = c.expect(303, c.request("GET", a.location, nil)); err != nil {
 			return err
 		}
-		_, err = try.code(a.location)
+		_, err = try.Code(a.location)
 		return err
 	}}, nil
 }
@@ -262,7 +263,7 @@ func formToken(page []byte) (string, bool) {
 func readCase(p *pool) func(*stack, int) (worker, error) {
 	return func(s *stack, i int) (worker, error) {
 		c := s.dialCases()
-		who := s.seed.people[i%people]
+		who := s.people[i%people]
 		read := func(token, id string) error {
 			a, err := c.expect(200, c.request("GET", "/v1/cases/"+id, nil, "Authorization", "Bearer "+token))
 			if err == nil && !bytes.HasPrefix(a.body, []byte(`{"id":"`+id)) {
@@ -276,7 +277,7 @@ func readCase(p *pool) func(*stack, int) (worker, error) {
 				if n < 0 {
 					return errDry
 				}
-				return read(p.tokens[n], s.seed.people[p.owners[n]].caseID)
+				return read(p.tokens[n], s.people[p.owners[n]].caseID)
 			}}, nil
 		}
 		idp := s.dialIDP()

@@ -7,18 +7,18 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"ellis.example/deploy/internal/launch"
+	"ellis.example/deploy/internal/seed"
+	"ellis.example/deploy/internal/servers"
 )
 
 const (
-	startTime   = time.Minute            // how long the services may take to serve
-	pollStart   = 500 * time.Microsecond // between two questions whether a service answers
-	settleTime  = time.Second            // from serving to at rest
-	startUps    = 3
-	stopPostgre = 30 * time.Second
+	startTime  = time.Minute            // how long the services may take to serve
+	pollStart  = 500 * time.Microsecond // between two questions whether a service answers
+	settleTime = time.Second            // from serving to at rest
+	startUps   = 3
 )
 
 // stack is the services over one kind of store, running.
@@ -28,23 +28,15 @@ type stack struct {
 	cfg   launch.Config
 	group *launch.Group
 	idp   *launch.Process
-	cases *launch.Process // nil: not started
-	pg    *postgres       // nil: SQLite
-	redis *launch.Process // nil: process memory
-	seed  seed
+	cases *launch.Process   // nil: not started
+	pg    *servers.Postgres // nil: SQLite
+	redis *servers.Redis    // nil: process memory
 
-	redisPort int
+	clients seed.Clients
+	people  []person // made when the first operation needs them
 
 	startup time.Duration
 	idle    int64 // bytes resident
-}
-
-// database is the data source name of one service's database.
-func (s *stack) database(service string) string {
-	if s.pg != nil {
-		return s.pg.dsn(service)
-	}
-	return "sqlite:" + filepath.Join(s.cfg.Dir, service+".db")
 }
 
 // openStack starts everything over a store: databases, then the services. withCases asks for the case API too.
@@ -66,17 +58,14 @@ func (b *bench) openStack(ctx context.Context, store string, withCases bool) (_ 
 		return nil, err
 	}
 	if store == "postgres" {
-		if s.pg, err = startPostgres(ctx, b.fsyncDelay); err != nil {
-			return nil, err
-		}
-		if err := s.startRedis(ctx); err != nil {
+		if err := s.startServers(ctx); err != nil {
 			return nil, err
 		}
 	}
 	// Limits are for strangers; here one machine is everybody.
-	s.cfg.Flags[launch.IDP] = append(s.cfg.Flags[launch.IDP], "--database", s.database(launch.IDP), "--drain-delay", "0s", "--begin-rate", "0", "--form-rate", "0", "--failure-rate", "0")
-	s.cfg.Flags[launch.CaseService] = []string{"--database", s.database(launch.CaseService), "--drain-delay", "0s"}
-	if err := s.seedRegistry(ctx); err != nil {
+	s.cfg.Flags[launch.IDP] = []string{"--drain-delay", "0s", "--begin-rate", "0", "--form-rate", "0", "--failure-rate", "0"}
+	s.cfg.Flags[launch.CaseService] = []string{"--drain-delay", "0s"}
+	if s.clients, err = seed.RegisterApp(ctx, s.cfg); err != nil {
 		return nil, err
 	}
 	if err := s.start(ctx); err != nil {
@@ -106,8 +95,13 @@ func (s *stack) choosePorts() error {
 // close ends everything. What it cannot end, launch does with this process.
 func (s *stack) close() {
 	s.group.Stop()
+	if s.redis != nil {
+		if err := s.redis.Stop(); err != nil {
+			s.bench.say("Redis: %v", err)
+		}
+	}
 	if s.pg != nil {
-		if err := s.pg.stop(); err != nil {
+		if err := s.pg.Stop(); err != nil {
 			s.bench.say("PostgreSQL: %v", err)
 		}
 	}
@@ -124,9 +118,6 @@ func (s *stack) start(ctx context.Context) error {
 		times = append(times, took)
 		if i < startUps-1 {
 			s.group.Stop()
-			if err := s.startRedis(ctx); err != nil {
-				return err
-			}
 		}
 	}
 	s.startup = median(times, func(d *time.Duration) time.Duration { return *d })
@@ -184,10 +175,10 @@ func (s *stack) measure(service string) func() usage {
 		}
 		u.server = cpuOf(p.Pid, false)
 		if s.pg != nil {
-			u.database = cpuOf(s.pg.pid(), true)
+			u.database = cpuOf(s.pg.Pid(), true)
 		}
 		if s.redis != nil {
-			u.cache = cpuOf(s.redis.Pid, false)
+			u.cache = cpuOf(s.redis.Pid(), false)
 		}
 		return u
 	}
@@ -215,41 +206,27 @@ func (s *stack) settle(ctx context.Context, service string) {
 	}
 }
 
-// startRedis starts a Redis for the provider, where the provider can use one.
-func (s *stack) startRedis(ctx context.Context) error {
-	if s.pg == nil || !s.bench.redis {
-		return nil
+// startServers starts PostgreSQL, and Redis where the provider can use one.
+func (s *stack) startServers(ctx context.Context) (err error) {
+	settings := []string{"shared_buffers=256MB"}
+	if d := s.bench.fsyncDelay; d > 0 {
+		settings = append(settings, "commit_siblings=0", fmt.Sprintf("commit_delay=%d", d.Microseconds()))
 	}
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		return fmt.Errorf("redis is not installed (Debian: apt install redis-server): %w", err)
-	}
-	if s.redis == nil {
-		var ports launch.Ports
-		port, err := ports.Free()
-		ports.Release()
-		if err != nil {
-			return err
-		}
-		s.cfg.Flags[launch.IDP] = append(s.cfg.Flags[launch.IDP], "--redis", fmt.Sprintf("redis://127.0.0.1:%d/0", port))
-		s.redisPort = port
-	}
-	s.redis, err = s.group.Start(launch.Spec{Name: "redis", Path: path, Args: []string{
-		"--port", fmt.Sprint(s.redisPort), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.cfg.Dir, "--maxmemory-policy", "noeviction",
-	}})
-	if err != nil {
+	if s.pg, err = servers.StartPostgres(ctx, settings...); err != nil {
 		return err
 	}
-	c := &conn{addr: launch.Loopback(s.redisPort)}
-	defer c.close()
-	ctx, done := context.WithTimeout(ctx, startTime)
-	defer done()
-	for {
-		if err = c.dial(); err == nil || ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(pollDatabase)
+	if err := s.pg.Create(ctx, launch.IDP, launch.CaseService); err != nil {
+		return err
 	}
+	s.cfg.Databases = launch.Databases{IDP: s.pg.DSN(launch.IDP), Cases: s.pg.DSN(launch.CaseService)}
+	if !s.bench.redis {
+		return nil
+	}
+	if s.redis, err = servers.StartRedis(ctx); err != nil {
+		return err
+	}
+	s.cfg.Redis = s.redis.URL()
+	return nil
 }
 
 // mentions reports whether the help of a binary's serve command has a word: a release that lacks a store is measured without.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,14 +9,16 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"ellis.example/deploy/internal/seed"
 )
 
 // person is somebody whom the driver plays: signed in at the provider, with an app that holds tokens.
 type person struct {
-	email, password string
-	cookies         string // of the provider
-	subject         string // as the app knows it
-	caseID          string
+	seed.Account
+	cookies string // of the provider
+	subject string // as the app knows it
+	caseID  string
 
 	families []*family // that the driver may use
 	access   string    // the last access token that came
@@ -47,11 +48,11 @@ func (d *dice) roll(n int) int {
 }
 
 // load plays until ctx ends.
-func (d *driver) load(ctx context.Context, seed int) {
+func (d *driver) load(ctx context.Context, from int) {
 	var all sync.WaitGroup
 	for i, p := range d.sys.people {
 		all.Go(func() {
-			choice := dice(seed*1000 + i)
+			choice := dice(from*1000 + i)
 			client := newClient()
 			for ctx.Err() == nil {
 				d.step(client, p, &choice)
@@ -124,32 +125,29 @@ func misbehaved(a answer) string {
 
 // signOn authorizes the app with the live session and redeems the code; now and then twice, which must kill what came of it.
 func (d *driver) signOn(ctx context.Context, c *http.Client, p *person, choice *dice) {
-	try := newAttempt()
-	got := d.do(ctx, c, record{Op: opAuthorize, Who: p.email}, http.MethodGet, d.sys.issuer()+try.query("none"), nil, func(a answer, r *record) string {
-		u, err := url.Parse(a.header.Get("Location"))
-		if err != nil || u.Query().Get("state") != try.state {
-			return fmt.Sprintf("no authorization response: %q", a.header.Get("Location"))
+	try := seed.NewAttempt()
+	got := d.do(ctx, c, record{Op: opAuthorize, Who: p.Email}, http.MethodGet, d.sys.issuer()+try.Target("none"), nil, func(a answer, r *record) string {
+		code, refused, err := try.Response(a.header.Get("Location"))
+		if err != nil {
+			return err.Error()
 		}
-		switch e := u.Query().Get("error"); e {
-		case "":
-			r.Code = u.Query().Get("code")
+		r.Code, r.Err = code, refused
+		switch refused {
+		case "", "temporarily_unavailable":
 		case "login_required":
-			r.Err = e
 			p.cookies = ""
-		case "temporarily_unavailable":
-			r.Err = e
 		default:
-			return "error " + e
+			return "error " + refused
 		}
 		return ""
 	}, "Cookie", p.cookies)
 	if got.Code == "" {
 		return
 	}
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {got.Code}, "redirect_uri": {redirect}, "code_verifier": {try.verifier}}
-	first := d.token(ctx, c, p, record{Op: opRedeem, Who: p.email, Code: got.Code}, form)
+	form := try.Redeem(got.Code)
+	first := d.token(ctx, c, p, record{Op: opRedeem, Who: p.Email, Code: got.Code}, form)
 	if first.Status == 0 || choice.roll(12) == 0 { // lost, or replayed on purpose: it must not work again
-		d.token(ctx, c, p, record{Op: opRedeem, Who: p.email, Code: got.Code}, form)
+		d.token(ctx, c, p, record{Op: opRedeem, Who: p.Email, Code: got.Code}, form)
 		return
 	}
 	if first.answered() {
@@ -163,9 +161,9 @@ func (d *driver) signOn(ctx context.Context, c *http.Client, p *person, choice *
 // token asks the token endpoint for the app.
 func (d *driver) token(ctx context.Context, c *http.Client, p *person, r record, form url.Values) record {
 	return d.do(ctx, c, r, http.MethodPost, d.sys.issuer()+"/token", form, func(a answer, r *record) string {
-		var t tokens
-		if err := json.Unmarshal(a.body, &t); err != nil || t.Access == "" || t.Refresh == "" || t.ID == "" {
-			return fmt.Sprintf("a token is missing: %.200s", a.body)
+		t, err := seed.ReadTokens(a.body, true)
+		if err != nil {
+			return fmt.Sprintf("%v: %.200s", err, a.body)
 		}
 		access, err1 := read(t.Access)
 		id, err2 := read(t.ID)
@@ -175,15 +173,14 @@ func (d *driver) token(ctx context.Context, c *http.Client, p *person, r record,
 		r.JTI, r.Subject, r.Refresh = access.JTI, id.Sub, t.Refresh
 		p.access = t.Access
 		return ""
-	}, "Authorization", d.sys.basic(app))
+	}, "Authorization", d.sys.clients.Basic(seed.App))
 }
 
 // refresh renews a family. After a lost answer it asks again, as a client would: the same successor, or the end of the family.
 func (d *driver) refresh(ctx context.Context, c *http.Client, p *person, i int) {
 	f := p.families[i]
-	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {f.refresh}}
 	for range 3 {
-		got := d.token(ctx, c, p, record{Op: opRefresh, Who: p.email, Shown: f.refresh}, form)
+		got := d.token(ctx, c, p, record{Op: opRefresh, Who: p.Email, Shown: f.refresh}, seed.Renew(f.refresh))
 		switch {
 		case got.answered():
 			f.refresh, f.access = got.Refresh, p.access
@@ -201,8 +198,8 @@ func (d *driver) revoke(ctx context.Context, c *http.Client, p *person, choice *
 	i := choice.roll(len(p.families))
 	f := p.families[i]
 	d.readCase(ctx, c, p, f.access)
-	got := d.do(ctx, c, record{Op: opRevoke, Who: p.email, Shown: f.refresh}, http.MethodPost, d.sys.issuer()+"/revoke", url.Values{"token": {f.refresh}},
-		func(answer, *record) string { return "" }, "Authorization", d.sys.basic(app))
+	got := d.do(ctx, c, record{Op: opRevoke, Who: p.Email, Shown: f.refresh}, http.MethodPost, d.sys.issuer()+"/revoke", url.Values{"token": {f.refresh}},
+		func(answer, *record) string { return "" }, "Authorization", d.sys.clients.Basic(seed.App))
 	if got.Status != 0 && !got.answered() {
 		return
 	}
@@ -211,7 +208,7 @@ func (d *driver) revoke(ctx context.Context, c *http.Client, p *person, choice *
 		return
 	}
 	// What was revoked may never work again: at the provider from now on, at the API a second later.
-	d.token(ctx, c, p, record{Op: opRefresh, Who: p.email, Shown: f.refresh}, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {f.refresh}})
+	d.token(ctx, c, p, record{Op: opRefresh, Who: p.Email, Shown: f.refresh}, seed.Renew(f.refresh))
 	if choice.roll(3) == 0 {
 		time.Sleep(reach - time.Since(got.Ended) + time.Millisecond)
 		d.readCase(ctx, c, p, f.access)
@@ -219,10 +216,9 @@ func (d *driver) revoke(ctx context.Context, c *http.Client, p *person, choice *
 }
 
 func (d *driver) machine(ctx context.Context, c *http.Client) {
-	form := url.Values{"grant_type": {"client_credentials"}, "scope": {"cases:stats"}}
-	d.do(ctx, c, record{Op: opMachine}, http.MethodPost, d.sys.issuer()+"/token", form, func(a answer, r *record) string {
-		var t tokens
-		if err := json.Unmarshal(a.body, &t); err != nil {
+	d.do(ctx, c, record{Op: opMachine}, http.MethodPost, d.sys.issuer()+"/token", seed.ForMachine(), func(a answer, r *record) string {
+		t, err := seed.ReadTokens(a.body, false)
+		if err != nil {
 			return err.Error()
 		}
 		access, err := read(t.Access)
@@ -231,7 +227,7 @@ func (d *driver) machine(ctx context.Context, c *http.Client) {
 		}
 		r.JTI = access.JTI
 		return ""
-	}, "Authorization", d.sys.basic(machine))
+	}, "Authorization", d.sys.clients.Basic(seed.Machine))
 }
 
 // readCase reads the person's own case with an access token of the app. It may be refused: the grant may have been revoked.
@@ -244,7 +240,7 @@ func (d *driver) readCase(ctx context.Context, c *http.Client, p *person, access
 		d.fail(err)
 		return
 	}
-	d.do(ctx, c, record{Op: opCase, Who: p.email, JTI: got.JTI}, http.MethodGet, d.sys.cfg.CaseAPI()+"/v1/cases/"+p.caseID, nil, func(a answer, r *record) string {
+	d.do(ctx, c, record{Op: opCase, Who: p.Email, JTI: got.JTI}, http.MethodGet, d.sys.cfg.CaseAPI()+"/v1/cases/"+p.caseID, nil, func(a answer, r *record) string {
 		var one struct {
 			ID string `json:"id"`
 		}
@@ -254,8 +250,4 @@ func (d *driver) readCase(ctx context.Context, c *http.Client, p *person, access
 		r.Subject = one.ID
 		return ""
 	}, "Authorization", "Bearer "+access)
-}
-
-func basic(client, secret string) string {
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(client+":"+secret))
 }

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"ellis.example/deploy/internal/seed"
 )
 
 // The calls of a traced provider: a write to the write-ahead log, a flush of it, and the first line of an answer.
@@ -115,7 +116,7 @@ func TestDurability_NoSuccessLeavesBeforeItIsOnDisk(t *testing.T) {
 	const requests = 500
 	c := &http.Client{Timeout: answerTime}
 	for range requests {
-		a, err := send(ctx, c, http.MethodPost, s.issuer()+"/token", url.Values{"grant_type": {"client_credentials"}, "scope": {"cases:stats"}}, "Authorization", s.basic(machine))
+		a, err := send(ctx, c, http.MethodPost, s.issuer()+"/token", seed.ForMachine(), "Authorization", s.clients.Basic(seed.Machine))
 		if err != nil || a.status != http.StatusOK {
 			t.Fatalf("%d %s %v", a.status, a.body, err)
 		}

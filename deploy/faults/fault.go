@@ -92,7 +92,7 @@ func slow(_ context.Context, s *system, choice *dice) error {
 }
 
 func rotate(ctx context.Context, s *system, _ *dice) error {
-	return s.command(ctx, nil, "keys", "rotate", "--alg", "ES256", "--emergency")
+	return s.command(ctx, "keys", "rotate", "--alg", "ES256", "--emergency")
 }
 
 func crashDatabase(ctx context.Context, s *system, choice *dice) error {

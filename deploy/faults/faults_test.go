@@ -10,7 +10,7 @@ import (
 	"ellis.example/deploy/internal/launch"
 )
 
-const seed = 7 // of every short run: what fails once fails again
+const shortSeed = 7 // of every short run: what fails once fails again
 
 var built struct {
 	once sync.Once
@@ -46,7 +46,7 @@ func short(t *testing.T, store string, again map[string]int) {
 			t.Error(err)
 		}
 	})
-	r, err := newRun(s, seed)
+	r, err := newRun(s, shortSeed)
 	if err != nil {
 		t.Fatal(err)
 	}

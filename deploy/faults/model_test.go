@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
+
+	"ellis.example/deploy/internal/seed"
 )
 
 // asked is what a client asked of one register: a code, or a family of refresh tokens.
@@ -101,12 +103,12 @@ func (h *history) add(client int, in asked, call func() told) told {
 
 // ask asks the token endpoint; anything but success and invalid_grant ends the test.
 func (s *system) ask(t *testing.T, c *http.Client, form url.Values) told {
-	a, err := send(context.Background(), c, http.MethodPost, s.issuer()+"/token", form, "Authorization", s.basic(app))
+	a, err := send(context.Background(), c, http.MethodPost, s.issuer()+"/token", form, "Authorization", s.clients.Basic(seed.App))
 	if err != nil || (a.status != http.StatusOK && a.status != http.StatusBadRequest) {
 		t.Errorf("%d %s %v", a.status, a.body, err)
 		return told{}
 	}
-	var got tokens
+	var got seed.Tokens
 	if err := json.Unmarshal(a.body, &got); err != nil {
 		t.Error(err)
 	}
@@ -114,16 +116,16 @@ func (s *system) ask(t *testing.T, c *http.Client, form url.Values) told {
 }
 
 func (s *system) authorize(t *testing.T, c *http.Client, p *person) url.Values {
-	try := newAttempt()
-	a, err := send(context.Background(), c, http.MethodGet, s.issuer()+try.query("none"), nil, "Cookie", p.cookies)
+	try := seed.NewAttempt()
+	a, err := send(context.Background(), c, http.MethodGet, s.issuer()+try.Target("none"), nil, "Cookie", p.cookies)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := url.Parse(a.header.Get("Location"))
-	if err != nil || u.Query().Get("code") == "" {
-		t.Fatalf("no code: %d %q", a.status, a.header.Get("Location"))
+	code, err := try.Code(a.header.Get("Location"))
+	if err != nil {
+		t.Fatalf("%v: status %d", err, a.status)
 	}
-	return url.Values{"grant_type": {"authorization_code"}, "code": {u.Query().Get("code")}, "redirect_uri": {redirect}, "code_verifier": {try.verifier}}
+	return try.Redeem(code)
 }
 
 const (
@@ -152,7 +154,7 @@ func (s *system) race(t *testing.T) (h *history, first map[int]string) {
 	var all sync.WaitGroup
 	for n := range clients {
 		all.Go(func() {
-			c, choice := newClient(), dice(seed*100+n)
+			c, choice := newClient(), dice(shortSeed*100+n)
 			h.add(n, asked{register: n % codes}, func() told {
 				out := s.ask(t, c, forms[n%codes])
 				out.token = "" // what it leads to is nobody's in this history
@@ -166,13 +168,13 @@ func (s *system) race(t *testing.T) (h *history, first map[int]string) {
 				k.Unlock()
 				if choice.roll(60) == 0 {
 					h.add(n, asked{register: codes + i, revoke: true}, func() told {
-						a, err := send(context.Background(), c, http.MethodPost, s.issuer()+"/revoke", url.Values{"token": {token}}, "Authorization", s.basic(app))
+						a, err := send(context.Background(), c, http.MethodPost, s.issuer()+"/revoke", url.Values{"token": {token}}, "Authorization", s.clients.Basic(seed.App))
 						return told{ok: err == nil && a.status == http.StatusOK}
 					})
 					continue
 				}
 				out := h.add(n, asked{register: codes + i, token: token}, func() told {
-					return s.ask(t, c, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
+					return s.ask(t, c, seed.Renew(token))
 				})
 				if out.ok {
 					k.Lock()

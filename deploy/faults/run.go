@@ -124,10 +124,10 @@ func (r *run) ask(ctx context.Context) ([]breach, error) {
 	}
 	o := oracle{records: records, kept: k, subjects: map[string]string{}, owners: map[string]string{}, now: time.Now(), deaf: r.deaf}
 	for _, p := range r.sys.people {
-		o.subjects[p.email], o.owners[p.email] = p.subject, p.caseID
+		o.subjects[p.Email], o.owners[p.Email] = p.subject, p.caseID
 	}
 	out := o.judge()
-	if err := r.sys.command(ctx, nil, "audit", "verify", "--json"); err != nil {
+	if err := r.sys.command(ctx, "audit", "verify", "--json"); err != nil {
 		out = append(out, breach{"L2", 0, "the audit does not verify: " + err.Error()})
 	}
 	if _, err := r.sys.cfg.Command(ctx, r.sys.cfg.CaseService, "ledger", "verify", "--json"); err != nil {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -15,11 +13,6 @@ import (
 )
 
 const (
-	app      = "faults-app"
-	machine  = "faults-machine"
-	redirect = "http://localhost:9/callback" // nobody is there: an authorization ends at the redirect
-	scopes   = "openid offline_access cases:read"
-
 	answerTime = 15 * time.Second
 	maxAnswer  = 1 << 20
 )
@@ -63,31 +56,6 @@ func send(ctx context.Context, c *http.Client, method, to string, form url.Value
 	a = answer{status: resp.StatusCode, header: resp.Header}
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	return a, err
-}
-
-// attempt is one authorization request of the app.
-type attempt struct{ verifier, state string }
-
-func newAttempt() attempt { return attempt{verifier: rand.Text() + rand.Text(), state: rand.Text()} }
-
-// query are the parameters of the request; prompt may be empty.
-func (a attempt) query(prompt string) string {
-	sum := sha256.Sum256([]byte(a.verifier))
-	q := url.Values{
-		"response_type": {"code"}, "client_id": {app}, "redirect_uri": {redirect}, "scope": {scopes}, "state": {a.state}, "nonce": {rand.Text()},
-		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
-	}
-	if prompt != "" {
-		q.Set("prompt", prompt)
-	}
-	return "/authorize?" + q.Encode()
-}
-
-// tokens is an answer of the token endpoint.
-type tokens struct {
-	Access  string `json:"access_token"`
-	Refresh string `json:"refresh_token"`
-	ID      string `json:"id_token"`
 }
 
 // claims are what the driver wants to know of a token.
