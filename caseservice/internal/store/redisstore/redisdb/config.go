@@ -68,18 +68,22 @@ func Read(f *pflag.FlagSet, envPrefix string) (c Config, err error) {
 	return c, err
 }
 
-// Redacted is a URL as it may be shown.
+// Redacted is a URL as it may be shown, also one that nothing can be reached by.
 func Redacted(text string) string {
-	scheme, rest, _ := strings.Cut(text, "://")
-	at := strings.LastIndexByte(rest, '@')
+	at := strings.LastIndexByte(text, '@')
 	if at < 0 {
 		return text
 	}
-	user, _, secret := strings.Cut(rest[:at], ":")
+	begin := 0
+	scheme, _, _ := strings.Cut(text, "://")
+	if _, known := kinds[scheme]; known {
+		begin = len(scheme) + len("://")
+	}
+	user, _, secret := strings.Cut(text[begin:at], ":")
 	if secret {
 		user += ":xxxxx"
 	}
-	return scheme + "://" + user + rest[at:]
+	return text[:begin] + user + text[at:]
 }
 
 func wrong(why string) error { return &config.Error{Where: "--" + flagURL, Problem: why} }

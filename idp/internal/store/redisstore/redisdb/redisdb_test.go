@@ -65,7 +65,7 @@ func TestRedacted_HidesThePassword(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"": "", "redis://h:1/2": "redis://h:1/2", "redis+cluster://u:secret@h1,h2": "redis+cluster://u:xxxxx@h1,h2", "rediss://:secret@h": "rediss://:xxxxx@h", "redis://u@h": "redis://u@h",
-		"redis://u:sec@ret@h": "redis://u:xxxxx@h",
+		"redis://u:sec@ret@h": "redis://u:xxxxx@h", "u:secret@h": "u:xxxxx@h", "redis:u:secret@h": "redis:xxxxx@h", "u:sec://ret@h": "u:xxxxx@h", "http://u:secret@h": "http:xxxxx@h",
 	} {
 		if got := redisdb.Redacted(text); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
