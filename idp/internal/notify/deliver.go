@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -36,14 +37,14 @@ type Relay struct {
 }
 
 // ErrRelay says what an SMTP URL looks like.
-var ErrRelay = fault.New(fault.Invalid, "smtp_url", `write the mail relay as smtp://host:port (STARTTLS, except on loopback) or smtps://host:port, with user:password@ before the host if it asks for them`)
+var ErrRelay = fault.New(fault.Invalid, "smtp_url", `write the mail relay as smtp://host:port (STARTTLS, except on loopback) or smtps://host:port, with user:password@ before the host if it asks for them, percent-encoded`)
 
 // NewRelay reads an SMTP URL and the address that mail comes from. Without TLS it speaks only to loopback. Errors:
 // ErrRelay.
 func NewRelay(rawURL, from string) (*Relay, error) {
 	u, err := url.Parse(rawURL)
-	if err != nil || u.Host == "" || (u.Scheme != "smtp" && u.Scheme != "smtps") {
-		return nil, ErrRelay.Because(err)
+	if err != nil || u.Host == "" || (u.Scheme != "smtp" && u.Scheme != "smtps") || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, ErrRelay // the cause repeats the password; what follows the host may be the rest of one that is not encoded
 	}
 	r := &Relay{host: u.Hostname(), from: from, opts: []mail.Option{mail.WithTimeout(attempt), mail.WithTLSPolicy(mail.TLSMandatory)}}
 	ip := net.ParseIP(u.Hostname())

@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"ellis.example/idp/internal/notify"
@@ -23,6 +24,24 @@ func TestNewRelay_ReadsURLsAndSenders(t *testing.T) {
 	} {
 		if _, err := notify.NewRelay("smtp://127.0.0.1:25", sender); (err == nil) != ok {
 			t.Errorf("from %q: %v", sender, err)
+		}
+	}
+}
+
+// A password with a character that should have been escaped makes a URL that cannot be read; the error is shown and logged.
+func TestNewRelay_NeverRepeatsThePassword(t *testing.T) {
+	t.Parallel()
+	for _, u := range []string{
+		"smtps://user:se/cret@mail.example.org:465", "smtps://user:se%cret@mail.example.org", "smtps://user:se cret@mail.example.org",
+		"smtps://user:se#cret@mail.example.org", "smtps://user:se?cret@mail.example.org", "user:se/cret@mail.example.org:465", "smtps://user:secret@mail.example.org:x", "smtps://user:12/cret@mail.example.org",
+	} {
+		_, err := notify.NewRelay(u, "no-reply@example.org")
+		if err == nil {
+			t.Errorf("took %s", u)
+			continue
+		}
+		if text := err.Error(); strings.Contains(text, ":se") || strings.Contains(text, "cret") {
+			t.Errorf("%s: %s", u, text)
 		}
 	}
 }
