@@ -36,6 +36,9 @@ func Append(file string, text []byte) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := unfinished(f, end, checkpointTitle); err != nil {
+		return err
+	}
 	if err := f.Truncate(end); err != nil {
 		return err
 	}

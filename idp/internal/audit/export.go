@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"ellis.example/idp/internal/chain"
@@ -48,9 +49,10 @@ type Exporter struct {
 	Log  Log
 	File string
 
-	mu   sync.Mutex
-	size int64 // of what was read or written so far
-	ends map[string]chain.Head
+	mu    sync.Mutex
+	size  int64 // of what was read or written so far
+	ends  map[string]chain.Head
+	dirty bool // some of that may not be on disk: an earlier process may have ended between writing it and seeing to it
 }
 
 // Once appends what the log has and the file has not, and takes it to disk. It returns how many records that were. Errors:
@@ -73,18 +75,38 @@ func (x *Exporter) Once(ctx context.Context) (added int64, err error) {
 	if err := x.catchUp(f); err != nil {
 		return 0, err
 	}
-	fresh := x.size == 0
 	if added, err = x.appendAll(ctx, f, heads); err != nil {
 		x.ends = nil // what reached the file is read again
 		return added, err
 	}
-	if added == 0 {
+	if x.dirty = x.dirty || added > 0; !x.dirty {
 		return 0, nil
 	}
-	if err := f.Sync(); err != nil || !fresh {
+	if err := errors.Join(f.Sync(), syncDir(filepath.Dir(x.File))); err != nil {
 		return added, err
 	}
-	return added, syncDir(filepath.Dir(x.File))
+	x.dirty = false
+	return added, nil
+}
+
+// recordStart is how each line begins.
+const recordStart = `{"writer":"`
+
+// errForeign keeps a file that is something else from being cut: a key file has no line end, either.
+var errForeign = errors.New("the file is none of ours: what stands at its end was not begun by us")
+
+// unfinished checks that what is left behind the last whole part of a file is the beginning of one. After a crash a file
+// system may leave zeros in place of what had not reached the disk.
+func unfinished(f *os.File, from int64, start string) error {
+	begun := make([]byte, len(start))
+	n, err := f.ReadAt(begun, from)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if !strings.HasPrefix(start, strings.TrimRight(string(begun[:n]), "\x00")) {
+		return errForeign
+	}
+	return nil
 }
 
 // catchUp reads what is new in the file, and cuts off a last line that a writer did not finish.
@@ -102,7 +124,11 @@ func (x *Exporter) catchUp(f *os.File) error {
 		}
 		n, err := readLines(f, func(r chain.Record) error { return follow(x.ends, r) })
 		x.size += n
+		x.dirty = x.dirty || n > 0
 		if err != nil {
+			return err
+		}
+		if err := unfinished(f, x.size, recordStart); err != nil {
 			return err
 		}
 		if err := f.Truncate(x.size); err != nil {

@@ -108,3 +108,27 @@ func TestExport_TwoProcessesShareAFile(t *testing.T) {
 		t.Error("a line is no JSON:", err)
 	}
 }
+
+// Whoever names the wrong file must not lose it: a key file is one line without an end.
+func TestExportAndCheckpoints_LeaveAFileAloneThatIsSomethingElse(t *testing.T) {
+	t.Parallel()
+	b, _ := written(t)
+	k := key(t)
+	for name, write := range map[string]func(file string) error{
+		"export":     func(file string) error { _, err := (&audit.Exporter{Log: b, File: file}).Once(t.Context()); return err },
+		"checkpoint": func(file string) error { return audit.Append(file, point(t, k, 1)) },
+	} {
+		for _, text := range []string{"9f86d081884c7d659a2feaa0c55ad015", "{\"kty\":\"EC\"}", "{\"writer\":1", "9f86d081\n"} {
+			file := filepath.Join(t.TempDir(), "kek")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := write(file); err == nil {
+				t.Errorf("%s: %q is taken for its own", name, text)
+			}
+			if left, err := os.ReadFile(file); err != nil || string(left) != text {
+				t.Errorf("%s: %q became %.40q (%v)", name, text, left, err)
+			}
+		}
+	}
+}
