@@ -201,7 +201,7 @@ func (p *provider) wire(sec secrets) error {
 	p.strange = throttle.NewStrangers(p.store, p.clock, p.log, countBy(p.metrics, "idp_strangers_total", "Refusals of requests that name nobody known or were not looked at, by type of event.", "type"))
 	gather := flow.Gatherer{Sessions: p.store, Accounts: p.store, Consents: p.store, Factors: p.store, Subjects: client.Subjects{Clients: clients, Keys: p.ring}}
 	act := acts.New(p.store, p.clock)
-	flows, codes := epochs.Flows{Store: p.volatile, Now: p.store.EpochNumber}, epochs.Codes{CodeStore: p.volatile, Now: p.store.EpochNumber}
+	flows, codes := epochs.Flows{Store: p.volatile, Now: p.store.EpochMark}, epochs.Codes{CodeStore: p.volatile, Now: p.store.EpochMark}
 	shown = pages.New(pages.Deps{
 		Issuer: p.issuer, Edge: edge, Renderer: renderer, Clock: p.clock, Store: p.store, Commit: p.store, Flows: flows, Volatile: p.volatile,
 		Gather: gather, Clients: clients, APIs: apis, Passwords: factor.NewPasswords(p.pepper, p.hashing), Seal: p.sealer, RecoveryKey: sec.recovery,

@@ -7,7 +7,8 @@ import (
 	"ellis.example/idp/internal/grant"
 )
 
-// Current returns the number of the present epoch.
+// Current returns what tells the present epoch from every other one, also from one of the same number that a restore of an
+// older copy took back.
 type Current func(ctx context.Context) (int64, error)
 
 // Flows is a store of flows that does not find those of another epoch: a password that was proven before a restore counts

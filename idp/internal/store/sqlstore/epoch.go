@@ -29,10 +29,11 @@ func (s *Store) Epoch(ctx context.Context) (e epoch.Epoch, err error) {
 	return e, err
 }
 
-// EpochNumber is an epoch.Current.
-func (s *Store) EpochNumber(ctx context.Context) (int64, error) {
+// EpochMark is an epoch.Current. A copy of a time before the last restore counts up to the same number again; when an epoch
+// began tells the two apart.
+func (s *Store) EpochMark(ctx context.Context) (int64, error) {
 	e, err := s.Epoch(ctx)
-	return e.N, err
+	return micros(e.At), err
 }
 
 // IsCopy implements epoch.Reader.
@@ -47,7 +48,7 @@ type watch struct {
 
 	mu    sync.Mutex
 	known bool
-	n     int64
+	at    int64     // when the epoch began, which tells it from another of the same number
 	until time.Time // writes are refused before
 	halt  bool      // until the epoch is another
 }
@@ -69,19 +70,19 @@ func (w *watch) guard(t *sqldb.Tx) error {
 	if err := t.Row(epochNow).Scan(&n, &at); err != nil {
 		return err
 	}
-	return w.see(n)
+	return w.see(at)
 }
 
 // see compares the epoch of the database with the one that this process works in. When it has changed, everything is refused
 // until what was read in the old one is over.
-func (w *watch) see(n int64) error {
+func (w *watch) see(at int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.clk.Now()
-	if w.known && n != w.n {
+	if w.known && at != w.at {
 		w.until, w.halt = now.Add(epoch.Settle), false
 	}
-	w.known, w.n = true, n
+	w.known, w.at = true, at
 	if w.halt {
 		return epoch.ErrSetBack
 	}

@@ -1,0 +1,60 @@
+package sqlstore_test
+
+import (
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/epoch"
+	"ellis.example/idp/internal/store/sqlstore/sqltest"
+	"ellis.example/idp/internal/unit"
+)
+
+// Who restores a copy of the time before the last restore counts up to the same epoch again. A replica and what is kept
+// outside the database must not take it for the one that was lost.
+func TestEpoch_TheSameNumberAfterAnotherRestoreIsAnotherEpoch(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "epoch.db")
+	raiser, replica := sqltest.OpenAt(t, file, clock.System{}), sqltest.OpenAt(t, file, clock.System{})
+	note := audit.Event{Type: "test.event"}
+	raise := func(at time.Time) int64 {
+		t.Helper()
+		if err := raiser.Commit(t.Context(), unit.Unit{Writes: []unit.Write{epoch.Raise{At: at}}, Event: note}); err != nil {
+			t.Fatal(err)
+		}
+		mark, err := raiser.EpochMark(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return mark
+	}
+	first := raise(time.Now().Add(-time.Hour))
+	if err := replica.Commit(t.Context(), unit.Unit{Event: note}); err != nil { // it begins in this epoch
+		t.Fatal(err)
+	}
+	setBack(t, file)
+	second := raise(time.Now())
+	if e, err := raiser.Epoch(t.Context()); err != nil || e.N != 1 || first == second {
+		t.Errorf("epoch %d (%v), marks %d and %d", e.N, err, first, second)
+	}
+	if err := replica.Commit(t.Context(), unit.Unit{Event: note}); !errors.Is(err, epoch.ErrRaised) {
+		t.Errorf("the replica goes on: %v", err)
+	}
+}
+
+// setBack leaves a database as one that was copied before its first restore has it.
+func setBack(t *testing.T, file string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.ExecContext(t.Context(), `DELETE FROM epochs WHERE n = 1`)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
