@@ -153,6 +153,24 @@ func TestIntrospection_TellsTheClientAndItsAPI(t *testing.T) {
 	w.wants("a bearer", w.do(http.MethodPost, "/introspect", url.Values{"token": {a.str("access_token")}}, "Authorization", "Bearer "+a.str("access_token")), http.StatusUnauthorized, "invalid_client")
 }
 
+func TestIntrospection_OfAMachineThatLostWhatItsTokenWasFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := url.Values{"token": {w.machine("machine").str("access_token")}}
+	active := func(what string, want bool) {
+		t.Helper()
+		if got := w.as("cases", "/introspect", token); got.object["active"] != want {
+			t.Errorf("%s: %s", what, got.body)
+		}
+	}
+	w.change("machine", func(c *client.Client) { c.APIs, c.Scope = []string{"cases"}, "cases.read" })
+	active("another API is gone", true)
+	w.change("machine", func(c *client.Client) { c.APIs, c.Scope = []string{"letters"}, "letters.read" })
+	active("its API is gone", false)
+	w.change("machine", func(c *client.Client) { c.APIs, c.Scope = []string{"cases"}, "cases.read" })
+	active("it is back", true)
+}
+
 func TestAttack_B21_IntrospectionTellsNobodyElse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -36,7 +36,8 @@ func (p *Provider) look(ctx context.Context, text string) (b bearer, ok bool, er
 	if json.Unmarshal(raw, c) != nil || c.Issuer != p.issuer || c.JTI == "" || c.ClientID == "" || now.Unix() >= c.Expires || clock.Future(time.Unix(c.Issued, 0), now) {
 		return b, false, nil
 	}
-	if _, err := p.Clients.Get(ctx, c.ClientID); err != nil {
+	app, err := p.Clients.Get(ctx, c.ClientID)
+	if err != nil {
 		return b, false, unless(err, client.ErrNotFound)
 	}
 	row, g, err := p.Grants.AccessToken(ctx, c.JTI)
@@ -47,6 +48,9 @@ func (p *Provider) look(ctx context.Context, text string) (b bearer, ok bool, er
 	if c.Subject == c.ClientID { // no person's subject has the form of a client_id: registration sees to it
 		if !none {
 			return b, row.Revoked.IsZero(), nil
+		}
+		if open, err := p.opensTo(ctx, app, c.Audience); !open || err != nil {
+			return b, false, err
 		}
 		swept, err := p.Spent.SweptTo(ctx) // a revocation may be gone that a clock set back makes count again
 		return b, tombstoneOf(*c).After(swept), err
@@ -59,6 +63,16 @@ func (p *Provider) look(ctx context.Context, text string) (b bearer, ok bool, er
 		return b, false, unless(err, account.ErrNotFound)
 	}
 	return b, b.person.MaySignIn(), nil
+}
+
+// opensTo reports whether a client still gets tokens of an audience for itself. Its API was told when that ended.
+func (p *Provider) opensTo(ctx context.Context, c *client.Entry, audience string) (bool, error) {
+	apis, err := p.APIs.Get(ctx)
+	if err != nil {
+		return false, err
+	}
+	t, ok := p.byResource(apis, audience)
+	return ok && c.HasGrant(client.GrantClientCredentials) && (t.api == nil || c.HasAPI(t.id())), nil
 }
 
 // unless swallows one error.

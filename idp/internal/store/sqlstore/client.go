@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 
 	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/sqldb"
@@ -35,10 +36,9 @@ func applyClientUpdate(t *sqldb.Tx, w client.Update) error {
 		text(c), micros(c.UpdatedAt), c.ID, c.Version); err != nil {
 		return err
 	}
-	if c.Disabled {
-		if err := tellClient(t, c.ID, apis); err != nil {
-			return err
-		}
+	lost := slices.DeleteFunc(apis, func(a string) bool { return slices.Contains(openTo(c), a) })
+	if err := tellClient(t, c.ID, lost); err != nil {
+		return err
 	}
 	return moved(t, "clients")
 }

@@ -114,13 +114,20 @@ func machineAPIs(t *sqldb.Tx, id string) ([]string, error) {
 		return nil, sqldb.Or(err, nil)
 	}
 	var c client.Client
-	if err := fromText(metadata, &c); err != nil || !slices.Contains(c.GrantTypes, client.GrantClientCredentials) {
-		return nil, err
-	}
-	return c.APIs, nil
+	err := fromText(metadata, &c)
+	return openTo(c), err
 }
 
-// tellClient tells of a client that gets nothing any more.
+// openTo are the APIs that a client gets tokens of for itself.
+func openTo(c client.Client) []string {
+	if c.Disabled || !slices.Contains(c.GrantTypes, client.GrantClientCredentials) {
+		return nil
+	}
+	return c.APIs
+}
+
+// tellClient tells APIs of a client that gets nothing of them any more. They are told at once: when it loses the others later,
+// nobody knows of them.
 func tellClient(t *sqldb.Tx, id string, apis []string) error {
 	for _, api := range apis {
 		if err := tell(t, `SELECT CAST(? AS TEXT) AS api, 'client' AS kind, CAST(? AS TEXT) AS ref`, api, id); err != nil {

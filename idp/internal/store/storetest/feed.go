@@ -93,6 +93,10 @@ type ending struct {
 func endings(n func(string) string) map[string]ending {
 	at := grantTime.Add(time.Minute)
 	off := client.Client{ID: n("machine"), Disabled: true, Version: 1, UpdatedAt: at}
+	less := client.Client{ID: n("machine"), GrantTypes: []string{client.GrantClientCredentials}, Version: 1, UpdatedAt: at}
+	more, app := less, less
+	more.APIs = []string{"letters", "cases"}
+	app.APIs, app.GrantTypes = more.APIs, []string{client.GrantCode}
 	type w = []unit.Write
 	type list = []string
 	return map[string]ending{
@@ -113,6 +117,9 @@ func endings(n func(string) string) map[string]ending {
 		"an account that is disabled":          {w{account.SetStatus{Account: n("a"), Status: account.Disabled, At: at}}, list{"account a"}, list{"account a"}},
 		"an account that is closed":            {w{account.SetStatus{Account: n("b"), Status: account.Closed, At: at}}, list{"account b"}, nil},
 		"a machine that is disabled":           {w{client.Update{Client: off}}, list{"client machine"}, nil},
+		"a machine that loses an API":          {w{client.Update{Client: less}}, list{"client machine"}, nil},
+		"a machine that is one no more":        {w{client.Update{Client: app}}, list{"client machine"}, nil},
+		"a machine that gains an API":          {w{client.Update{Client: more}}, nil, nil},
 		"a machine that is deleted":            {w{client.Delete{ID: n("machine"), Version: 1}}, list{"client machine"}, nil},
 		"an app that is deleted, of no grants": {w{client.Delete{ID: n("app"), Version: 1}}, nil, nil},
 		"a key":                                {w{keyring.Move{ID: n("k"), From: keyring.Retiring, To: keyring.Discarded, At: at}}, list{"key k"}, list{"key k"}},
