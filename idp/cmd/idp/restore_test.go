@@ -283,6 +283,26 @@ func TestRestore_WithoutAnExportEverybodyIsLockedOrKept(t *testing.T) {
 		if kept := unknown == "keep"; in != kept || machine != kept {
 			t.Errorf("%s: ana signs in: %v, the machine gets a token: %v", unknown, in, machine)
 		}
+		if unknown == "lock" {
+			w.opensOnlyAsRestored(file)
+		}
+	}
+}
+
+// opensOnlyAsRestored looks at the ways out of a lock: none opens with the backup's password unless the operator says so.
+func (r *restoring) opensOnlyAsRestored(file string) {
+	r.Helper()
+	for _, do := range []string{"enable", "disable", "enable"} {
+		if status, said := r.command(nil, "user", do, ana, "--reason", "test", "--database", "sqlite:"+file); status != exitFailed || !strings.Contains(said, "--as-restored") {
+			r.Errorf("%s: %d %s", do, status, said)
+		}
+	}
+	if r.browser().get("/account").submit("identifier", ana, "password", pass).b.isIn() {
+		r.Error("she signs in")
+	}
+	r.ok(nil, "user", "enable", ana, "--as-restored", "--reason", "she was here", "--database", "sqlite:"+file)
+	if !r.browser().get("/account").submit("identifier", ana, "password", pass).b.isIn() {
+		r.Error("she does not sign in")
 	}
 }
 

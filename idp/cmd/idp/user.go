@@ -27,7 +27,7 @@ func newUser() *cobra.Command {
 	databaseFlags(cmd.PersistentFlags())
 	keyFlags(cmd.PersistentFlags())
 	cmd.AddCommand(newUserCreate(), newUserShow(), newUserStatus("disable", "End everything of an account: sessions, grants, tokens", (*admin.People).Disable),
-		newUserStatus("enable", "Let a disabled account sign in again", (*admin.People).Enable), newUserUnlock())
+		newUserEnable(), newUserUnlock())
 	return cmd
 }
 
@@ -224,6 +224,18 @@ func newUserStatus(name, short string, do func(p *admin.People, ctx context.Cont
 		},
 	}
 	reasonFlag(cmd)
+	return cmd
+}
+
+func newUserEnable() *cobra.Command {
+	var restored bool
+	cmd := newUserStatus("enable", "Let a disabled account sign in again", func(p *admin.People, ctx context.Context, who, reason, by string) error {
+		if restored {
+			return p.EnableRestored(ctx, who, reason, by)
+		}
+		return p.Enable(ctx, who, reason, by)
+	})
+	cmd.Flags().BoolVar(&restored, "as-restored", false, "open an account that a restore locked, with the password and the authenticator app of the backup")
 	return cmd
 }
 

@@ -118,8 +118,13 @@ func (p *People) find(ctx context.Context, who string) (account.Account, error) 
 // ErrAlready is returned for an account that has the status already.
 var ErrAlready = fault.New(fault.Conflict, "status_already", "the account has this status already")
 
+// ErrRestored is returned for an account that a restore locked. It signs in nowhere; to disable it would only make the next
+// operator forget why.
+var ErrRestored = fault.New(fault.Conflict, "locked_by_restore",
+	"a restore locked this account: it signs in nowhere, and would open with the password and the authenticator app of the backup. When its owner is sure of both, use: enable --as-restored")
+
 // Disable ends everything that stands on an account, at once: it signs in nowhere, its sessions and tokens are dead. Errors:
-// account.ErrNotFound; ErrAlready.
+// account.ErrNotFound; ErrAlready; ErrRestored.
 func (p *People) Disable(ctx context.Context, who, reason, by string) error {
 	now := p.d.Clock.Now()
 	return p.status(ctx, who, account.Disabled, "account.disabled", reason, by, func(id string) []unit.Write {
@@ -127,22 +132,44 @@ func (p *People) Disable(ctx context.Context, who, reason, by string) error {
 	})
 }
 
-// Enable lets a disabled account sign in again. What had ended stays ended. Errors: account.ErrNotFound; ErrAlready.
+// Enable lets a disabled account sign in again. What had ended stays ended. Errors: account.ErrNotFound; ErrAlready; ErrRestored.
 func (p *People) Enable(ctx context.Context, who, reason, by string) error {
 	return p.status(ctx, who, account.Active, "account.enabled", reason, by, func(string) []unit.Write { return nil })
 }
 
-func (p *People) status(ctx context.Context, who string, s account.Status, typ, reason, by string, more func(id string) []unit.Write) error {
-	a, err := p.find(ctx, who)
+// EnableRestored is Enable for an account that a restore locked, too: it opens with the factors of the backup, which somebody
+// replaced since or may have. Errors: account.ErrNotFound; ErrAlready.
+func (p *People) EnableRestored(ctx context.Context, who, reason, by string) error {
+	a, err := p.notClosed(ctx, who)
 	if err != nil {
 		return err
 	}
-	if a.Status == account.Closed {
-		return account.ErrNotFound
+	return p.setStatus(ctx, account.SetStatus{Account: a.ID, Status: account.Active, At: p.d.Clock.Now()}, "account.enabled", reason, by, nil)
+}
+
+func (p *People) status(ctx context.Context, who string, s account.Status, typ, reason, by string, more func(id string) []unit.Write) error {
+	a, err := p.notClosed(ctx, who)
+	if err != nil {
+		return err
 	}
-	err = p.d.Commit.Commit(ctx, unit.Unit{
-		Writes: append([]unit.Write{account.SetStatus{Account: a.ID, Status: s, At: p.d.Clock.Now()}}, more(a.ID)...),
-		Event:  audit.Event{Type: typ, Outcome: audit.Allowed, Reason: reason, Actor: by, Account: a.ID},
+	if a.Status == account.Locked {
+		return ErrRestored
+	}
+	return p.setStatus(ctx, account.SetStatus{Account: a.ID, Status: s, At: p.d.Clock.Now()}, typ, reason, by, more(a.ID))
+}
+
+func (p *People) notClosed(ctx context.Context, who string) (account.Account, error) {
+	a, err := p.find(ctx, who)
+	if err == nil && a.Status == account.Closed {
+		err = account.ErrNotFound
+	}
+	return a, err
+}
+
+func (p *People) setStatus(ctx context.Context, w account.SetStatus, typ, reason, by string, more []unit.Write) error {
+	err := p.d.Commit.Commit(ctx, unit.Unit{
+		Writes: append([]unit.Write{w}, more...),
+		Event:  audit.Event{Type: typ, Outcome: audit.Allowed, Reason: reason, Actor: by, Account: w.Account},
 	})
 	if unit.IsConflict(err) {
 		return ErrAlready
