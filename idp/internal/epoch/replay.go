@@ -59,10 +59,8 @@ func (p *Replay) note(e audit.Event) {
 		if e.Detail["factor"] == "recovery_code" {
 			add(&p.Recovery, e.Account)
 		}
-	case "consent.withdrawn":
+	case "consent.withdrawn": // also when one was given again later: it may have allowed less than the one in the copy
 		add(&p.Consents, Withdrawn{Account: e.Account, Client: e.Client})
-	case "consent.given":
-		p.Consents = slices.DeleteFunc(p.Consents, func(c Withdrawn) bool { return c == Withdrawn{Account: e.Account, Client: e.Client} })
 	case "client.secret_rotated":
 		add(&p.Secrets, e.Client)
 	case "client.updated":

@@ -25,7 +25,7 @@ func TestLater_TheLastWordCounts(t *testing.T) {
 		say(1, "client.updated", "", "web", map[string]string{"secret": "changed"}), say(1, "client.deleted", "", "old", nil), say(1, "account.created", "acc_7", "", nil),
 	})
 	want := epoch.Replay{
-		Events: 14, Locked: []string{"acc_4"}, Disabled: []string{"acc_2"}, Recovery: []string{"acc_5"}, Consents: []epoch.Withdrawn{{Account: "acc_3", Client: "spa"}},
+		Events: 14, Locked: []string{"acc_4"}, Disabled: []string{"acc_2"}, Recovery: []string{"acc_5"}, Consents: []epoch.Withdrawn{{Account: "acc_3", Client: "web"}, {Account: "acc_3", Client: "spa"}},
 		Secrets: []string{"web"}, Clients: []string{"old"}, Gone: []string{"acc_7"},
 	}
 	if !reflect.DeepEqual(got, want) {
