@@ -1,22 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
+	"maps"
 	"sync"
-	"text/template"
 	"time"
 
 	"ellis.example/deploy/internal/launch"
+	"ellis.example/deploy/internal/seed"
 )
 
 const (
-	apiID    = "cases"
 	portalID = "portal"
 	machine  = "demo-machine"
 )
@@ -24,14 +20,11 @@ const (
 //go:embed clients.yaml.tmpl
 var clientsTemplate string
 
-// profile is what `user create` is told of a person beside the secrets.
-type profile struct{ given, family, email, born, country, locale string }
-
-// profiles are the people of the demo; they do not exist.
-func profiles() []profile {
-	return []profile{
-		ana: {"Ana", "Morales", "ana.morales@example.com", "1988-04-17", "MX", "es"},
-		sam: {"Sam", "Okafor", "sam.okafor@example.com", "1979-11-02", "NG", "en"},
+// profiles are the people of the demo, without secrets; they do not exist.
+func profiles() []seed.Account {
+	return []seed.Account{
+		ana: {Given: "Ana", Family: "Morales", Email: "ana.morales@example.com", Born: "1988-04-17", Country: "MX", Locale: "es"},
+		sam: {Given: "Sam", Family: "Okafor", Email: "sam.okafor@example.com", Born: "1979-11-02", Country: "NG", Locale: "en"},
 	}
 }
 
@@ -45,13 +38,14 @@ func (d *demo) seed(ctx context.Context, data *data) error {
 	if fresh {
 		d.say("making people, clients and cases")
 	}
+	wanted := calendar{time.Now()}.cases() //nolint:forbidigo // the appointments lie ahead of whoever looks
 	var wg sync.WaitGroup
 	var errs [2]error
-	var imported []importedCase
+	var imported []seed.Case
 	wg.Go(func() { errs[0] = d.seedIDP(ctx, data, fresh) })
 	wg.Go(func() {
 		if fresh {
-			imported, errs[1] = d.seedCases(ctx, data)
+			imported, errs[1] = d.seedCases(ctx, wanted)
 		}
 	})
 	wg.Wait()
@@ -59,7 +53,7 @@ func (d *demo) seed(ctx context.Context, data *data) error {
 		return err
 	}
 	if fresh {
-		if err := d.assign(ctx, data, imported); err != nil {
+		if err := d.assign(ctx, data, wanted, imported); err != nil {
 			return err
 		}
 		data.state.Seeded = time.Now().UTC() //nolint:forbidigo // it is told to people alone
@@ -75,131 +69,55 @@ func (d *demo) seedIDP(ctx context.Context, data *data, fresh bool) error {
 		return err
 	}
 	for _, p := range profiles() {
-		made, err := d.createPerson(ctx, p)
-		if err != nil {
+		p.Password, p.TOTP = newPassword(), newTOTPSecret()
+		if err := seed.CreateAccount(ctx, d.cfg, p); err != nil {
 			return err
 		}
-		data.state.People = append(data.state.People, made)
+		data.state.People = append(data.state.People, person{Email: p.Email, Password: p.Password, TOTPSecret: p.TOTP, Receipts: []string{}})
 	}
 	return nil
 }
 
 // apply registers the API and the clients, and keeps the secrets that are made for them.
 func (d *demo) apply(ctx context.Context, data *data) error {
-	tpl, err := template.New("clients.yaml").Parse(clientsTemplate)
+	made, err := seed.Register(ctx, d.cfg, clientsTemplate, map[string]any{"CaseAPI": d.cfg.CaseAPI(), "Portal": d.cfg.Portal(), "Secrets": data.state.Secrets})
 	if err != nil {
 		return err
 	}
-	var doc bytes.Buffer
-	if err := tpl.Execute(&doc, map[string]any{"CaseAPI": d.cfg.CaseAPI(), "Portal": d.cfg.Portal(), "Secrets": data.state.Secrets}); err != nil {
-		return err
-	}
-	if err := data.write("clients.yaml", doc.String()); err != nil {
-		return err
-	}
-	var done struct {
-		Clients []struct {
-			ID     string `json:"client_id"`
-			Secret string `json:"client_secret"`
-		} `json:"clients"`
-	}
-	if err := d.ask(ctx, &done, d.cfg.IDP, "apply", "-f", data.path("clients.yaml"), "--json"); err != nil {
-		return err
-	}
-	for _, c := range done.Clients {
-		if c.Secret != "" {
-			data.state.Secrets[c.ID] = c.Secret
-		}
-	}
+	maps.Copy(data.state.Secrets, made)
 	for _, id := range []string{portalID, launch.CaseAPIClient} {
-		if err := os.WriteFile(d.cfg.SecretFile(id), []byte(data.state.Secrets[id]+"\n"), 0o600); err != nil {
+		if err := seed.KeepSecret(d.cfg, id, data.state.Secrets[id]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *demo) createPerson(ctx context.Context, p profile) (person, error) {
-	made := person{Email: p.email, Password: newPassword(), TOTPSecret: newTOTPSecret(), Receipts: []string{}}
-	password, totp := d.cfg.SecretFile(p.email+".password"), d.cfg.SecretFile(p.email+".totp")
-	for path, text := range map[string]string{password: made.Password, totp: made.TOTPSecret} {
-		if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
-			return made, err
-		}
-	}
-	_, err := d.cfg.Command(ctx, d.cfg.IDP, "user", "create", "--email", p.email, "--given-name", p.given, "--family-name", p.family,
-		"--birth-date", p.born, "--country", p.country, "--locale", p.locale, "--password-file", password, "--totp-secret-file", totp)
-	return made, err
-}
-
-// importedCase is what `case import` says of a case.
-type importedCase struct {
-	Receipt   string `json:"receipt"`
-	ClaimCode string `json:"claim_code"`
-	owner     int
-}
-
-func (d *demo) seedCases(ctx context.Context, data *data) ([]importedCase, error) {
+func (d *demo) seedCases(ctx context.Context, wanted []importCase) ([]seed.Case, error) {
 	if _, err := d.cfg.Command(ctx, d.cfg.CaseService, "migrate", "up"); err != nil {
 		return nil, err
 	}
-	wanted := calendar{time.Now()}.cases() //nolint:forbidigo // the appointments lie ahead of whoever looks
 	text, err := lines(wanted)
 	if err != nil {
 		return nil, err
 	}
-	if err := data.write("cases.jsonl", text); err != nil {
-		return nil, err
-	}
-	var done struct {
-		Cases []importedCase `json:"cases"`
-	}
-	if err := d.ask(ctx, &done, d.cfg.CaseService, "case", "import", data.path("cases.jsonl"), "--json"); err != nil {
-		return nil, err
-	}
-	if len(done.Cases) != len(wanted) {
-		return nil, fmt.Errorf("%d of %d cases were imported", len(done.Cases), len(wanted))
-	}
-	for i := range done.Cases {
-		done.Cases[i].owner = wanted[i].owner
-	}
-	return done.Cases, nil
+	return seed.ImportCases(ctx, d.cfg, text)
 }
 
-// assign gives cases to their people, by the subject under which the case service knows them.
-func (d *demo) assign(ctx context.Context, data *data, imported []importedCase) error {
-	subjects := make([]string, len(data.state.People))
-	for i, p := range data.state.People {
-		var shown struct {
-			Subject string `json:"subject"`
-		}
-		if err := d.ask(ctx, &shown, d.cfg.IDP, "user", "show", p.Email, "--api", apiID, "--json"); err != nil {
-			return err
-		}
-		subjects[i] = shown.Subject
-	}
-	for _, c := range imported {
-		if c.owner == nobody {
+// assign gives cases to their people, and notes what is left for whoever has its code.
+func (d *demo) assign(ctx context.Context, data *data, wanted []importCase, imported []seed.Case) error {
+	for i, c := range imported {
+		if wanted[i].owner == nobody {
 			data.state.Unclaimed = append(data.state.Unclaimed, unclaimed{c.Receipt, c.ClaimCode})
 			continue
 		}
-		if _, err := d.cfg.Command(ctx, d.cfg.CaseService, "case", "assign", c.Receipt, "--sub", subjects[c.owner]); err != nil {
-			return err
-		}
-		p := &data.state.People[c.owner]
+		p := &data.state.People[wanted[i].owner]
 		p.Receipts = append(p.Receipts, c.Receipt)
 	}
-	return nil
-}
-
-// ask runs a command that prints JSON.
-func (d *demo) ask(ctx context.Context, into any, binary string, args ...string) error {
-	out, err := d.cfg.Command(ctx, binary, args...)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(out, into); err != nil {
-		return fmt.Errorf("%v printed no JSON that is understood: %w\n%s", args, err, out)
+	for _, p := range data.state.People {
+		if err := seed.AssignCases(ctx, d.cfg, p.Email, p.Receipts...); err != nil {
+			return err
+		}
 	}
 	return nil
 }
