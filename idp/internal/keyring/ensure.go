@@ -130,10 +130,24 @@ func (r *Ring) generateAll(ctx context.Context, want []Key) ([]Key, error) {
 	wg.Wait()
 	for _, err := range errs {
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, r.unmake(ctx, made))
 		}
 	}
 	return made, nil
+}
+
+// unmake deletes pairs that nobody will keep where they are held outside: a start that fails is tried again and again, and
+// a token holds only so many.
+func (r *Ring) unmake(ctx context.Context, made []Key) (err error) {
+	for _, k := range made {
+		if r.outside == nil || k.ID == "" {
+			continue
+		}
+		if e := r.outside.destroy(ctx, k.ID); e != nil {
+			err = errors.Join(err, fmt.Errorf("pair %s is of no use and is still in %s: delete it there: %w", k.ID, r.outside.name(), e))
+		}
+	}
+	return err
 }
 
 func adds(keys []Key) (out []unit.Write) {

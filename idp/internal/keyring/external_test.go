@@ -260,3 +260,15 @@ func TestExternal_PairsOfALostRaceAreDestroyed(t *testing.T) {
 		t.Errorf("%v are kept, %v are held", kids, ext.kids())
 	}
 }
+
+// A start that fails leaves nothing in the token: it is tried again for as long as the settings are wrong.
+func TestExternal_PairsOfAStartThatFailsAreDestroyed(t *testing.T) {
+	t.Parallel()
+	b, ext := newBench(t), newToken()
+	if err := b.ringWith(t, ext).Ensure(t.Context(), "EdDSA"); !errors.Is(err, keyring.ErrAlgorithm) {
+		t.Fatal("an algorithm that the token does not have:", err)
+	}
+	if kids := ext.kids(); len(kids) > 0 {
+		t.Errorf("%v are left", kids)
+	}
+}
