@@ -287,3 +287,34 @@ func TestPool_StreamsBothWays(t *testing.T) {
 	}
 	_ = out.Close()
 }
+
+// Whoever sends half a body, or one that is no body, must not take a backend from everybody else.
+func TestPool_BlamesNoBackendForABadBody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("a")
+	w.add("b")
+	for body, answer := range map[string]string{
+		"Transfer-Encoding: chunked\r\n\r\nno length\r\n": "HTTP/1.1 400 ",
+		"Transfer-Encoding: chunked\r\n\r\n5\r\nab":       "", // whoever left hears nothing
+		"Content-Length: 9\r\n\r\nab":                     "",
+	} {
+		for range 3 {
+			c, err := net.Dial("tcp", w.srv.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprint(c, "POST /echo HTTP/1.1\r\nHost: localhost\r\n"+body)
+			_ = c.(*net.TCPConn).CloseWrite()
+			line, _ := bufio.NewReader(c).ReadString('\n')
+			_ = c.Close()
+			if !strings.HasPrefix(line, answer) {
+				t.Errorf("%q: %q", body, line)
+			}
+			if n := w.pool.Up(); n != 2 {
+				t.Errorf("%q: %d of 2 are up", body, n)
+				w.until(2)
+			}
+		}
+	}
+}

@@ -15,11 +15,14 @@ import (
 // wait is how long a request waits for a backend where none is up, or none of those that are could be reached.
 const wait = 2 * time.Second
 
-var errNobody = errors.New("no backend is up")
+var (
+	errNobody = errors.New("no backend is up")
+	errBody   = errors.New("the body of the request cannot be read")
+)
 
 // Handler sends each request to one of the pool. It tells backends where requests come from (X-Forwarded-For, -Host and
 // -Proto; what the client said of that is dropped) and keeps the Host that they were sent to. Who cannot be served is answered
-// 503 with Retry-After when no backend is up, else 502.
+// 503 with Retry-After when no backend is up, 400 when the body did not come as announced, else 502.
 func (p *Pool) Handler() http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -29,12 +32,15 @@ func (p *Pool) Handler() http.Handler {
 		},
 		Transport: roundTripper{p}, ErrorLog: log.New(io.Discard, "", 0),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			if errors.Is(err, errNobody) {
+			switch {
+			case errors.Is(err, errNobody):
 				w.Header().Set("Retry-After", "1")
 				http.Error(w, "nothing that could answer is up; try again", http.StatusServiceUnavailable)
-				return
+			case errors.Is(err, errBody):
+				http.Error(w, errBody.Error(), http.StatusBadRequest)
+			default:
+				http.Error(w, "what should have answered did not; try again", http.StatusBadGateway)
 			}
-			http.Error(w, "what should have answered did not; try again", http.StatusBadGateway)
 		},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,6 +80,9 @@ func (t roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err == nil || req.Context().Err() != nil {
 			return res, err
 		}
+		if body.broken.Load() { // by who sent it: no backend is to blame
+			return nil, errBody
+		}
 		t.pool.down(m)
 		if last = err; !harmless(req.Method, err) || body.read.Load() {
 			return nil, err
@@ -90,16 +99,20 @@ func harmless(method string, err error) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// watched is a body that tells whether any of it was read, and that stays open between tries.
+// watched is a body that tells whether any of it was read and whether that failed, and that stays open between tries.
 type watched struct {
 	io.ReadCloser
-	read atomic.Bool
+	read, broken atomic.Bool
 }
 
 // Read implements io.Reader.
 func (w *watched) Read(b []byte) (int, error) {
 	w.read.Store(true)
-	return w.ReadCloser.Read(b)
+	n, err := w.ReadCloser.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.broken.Store(true)
+	}
+	return n, err
 }
 
 // Close implements io.Closer. The server closes the body of a request.

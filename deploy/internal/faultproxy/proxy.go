@@ -144,11 +144,15 @@ func (p *Proxy) carry(client net.Conn) {
 	time.Sleep(f.Connect)
 	d := net.Dialer{Timeout: dialTimeout}
 	server, err := d.DialContext(context.Background(), "tcp", p.target)
-	if err != nil || !p.keep(server) {
+	if err != nil {
 		reset(client) // as a port at which nobody listens would
 		return
 	}
 	defer p.forget(server)
+	if !p.keep(server) {
+		reset(client)
+		return
+	}
 	var both sync.WaitGroup
 	both.Go(func() { p.pipe(server, client, nil) })
 	both.Go(func() { p.pipe(client, server, p.spoil) })
@@ -200,6 +204,8 @@ func (p *Proxy) pipe(to, from net.Conn, spoil func(Fault, int64) error) {
 			break
 		}
 	}
+	p.mu.Lock() // Sever resets both ends before one hears of an orderly end of the other
+	defer p.mu.Unlock()
 	if t, ok := to.(*net.TCPConn); ok {
 		_ = t.CloseWrite()
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -165,5 +166,39 @@ func TestProxy_SeversWhatIsOpen(t *testing.T) {
 	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestProxy_KeepsNoConnectionToWhatItRefuses(t *testing.T) {
+	t.Parallel()
+	gone := make(chan error, 1)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p, err := faultproxy.Listen("127.0.0.1:0", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	p.Set(faultproxy.Fault{Connect: 200 * time.Millisecond})
+	c, err := net.Dial("tcp", p.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	time.Sleep(100 * time.Millisecond) // it was taken, and is carried on a little later
+	p.Set(faultproxy.Fault{Refuse: true})
+	go func() {
+		server, err := l.Accept()
+		if err == nil {
+			_ = server.SetReadDeadline(time.Now().Add(3 * time.Second))
+			_, err = server.Read(make([]byte, 1))
+		}
+		gone <- err
+	}()
+	if err := <-gone; errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the target's connection stays open")
 	}
 }
