@@ -28,7 +28,6 @@ type Postgres struct {
 	bin, dir string
 	settings []string
 	cmd      *exec.Cmd
-	said     *bytes.Buffer
 	gone     chan struct{}
 }
 
@@ -58,7 +57,10 @@ func newPostgres(settings []string) (p *Postgres, err error) {
 	if p.dir, err = os.MkdirTemp("", "ellis-pg-"); err != nil {
 		return nil, err
 	}
-	return p, ownedByServer(p.dir)
+	if err := ownedByServer(p.dir); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(p.dir))
+	}
+	return p, nil
 }
 
 // Standby makes another cluster that follows p by streaming replication, under the name "standby": what
@@ -95,13 +97,12 @@ func (p *Postgres) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.said, p.gone = &bytes.Buffer{}, make(chan struct{})
-	cmd.Stdout, cmd.Stderr = p.said, p.said
+	said, gone := &bytes.Buffer{}, make(chan struct{})
+	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	p.cmd = cmd
-	gone := p.gone
+	p.cmd, p.gone = cmd, gone
 	go func() { _ = cmd.Wait(); close(gone) }()
 	for end := time.Now().Add(patience); ; time.Sleep(poll) { //nolint:forbidigo // a real server takes real time
 		if err = p.run(ctx, "pg_isready", "-q", "-h", "127.0.0.1", "-p", strconv.Itoa(p.Port)); err == nil {
@@ -109,7 +110,7 @@ func (p *Postgres) Start(ctx context.Context) error {
 		}
 		select {
 		case <-gone:
-			return fmt.Errorf("PostgreSQL ended: %s", p.said)
+			return fmt.Errorf("PostgreSQL ended: %s", said)
 		default:
 		}
 		if time.Now().After(end) || ctx.Err() != nil { //nolint:forbidigo // as above

@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,8 @@ func StartRedis(ctx context.Context, settings ...string) (*Redis, error) {
 func (r *Redis) Start(ctx context.Context) error {
 	args := append([]string{"--port", strconv.Itoa(r.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", r.dir, "--maxmemory-policy", "noeviction"}, r.settings...)
 	cmd := exec.Command("redis-server", args...) //nolint:gosec,noctx // it outlives the start
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -54,6 +57,11 @@ func (r *Redis) Start(ctx context.Context) error {
 	for end := time.Now().Add(patience); ; time.Sleep(poll) { //nolint:forbidigo // a real server takes real time
 		if out, err := r.Do(ctx, "PING"); err == nil && out == "PONG" {
 			return nil
+		}
+		select {
+		case <-gone:
+			return fmt.Errorf("redis ended: %s", said.Bytes())
+		default:
 		}
 		if time.Now().After(end) || ctx.Err() != nil { //nolint:forbidigo // as above
 			return errors.Join(errors.New("redis does not answer"), ctx.Err())

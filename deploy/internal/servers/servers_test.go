@@ -1,6 +1,7 @@
 package servers_test
 
 import (
+	"strings"
 	"testing"
 
 	"ellis.example/deploy/internal/servers"
@@ -52,5 +53,21 @@ func TestRedis_ForgetsOverACrash(t *testing.T) {
 	}
 	if out, err := r.Do(t.Context(), "GET", "a"); err != nil || out != "" {
 		t.Errorf("%q %v", out, err)
+	}
+}
+
+func TestStart_SaysWhyAServerEnded(t *testing.T) {
+	t.Parallel()
+	if r, err := servers.StartRedis(t.Context(), "--maxmemory", "plenty"); err == nil || !strings.Contains(err.Error(), "plenty") {
+		t.Errorf("redis: %v", err)
+		if err == nil {
+			_ = r.Stop()
+		}
+	}
+	if p, err := servers.StartPostgres(t.Context(), "shared_buffers=plenty"); err == nil || !strings.Contains(err.Error(), "plenty") {
+		t.Errorf("PostgreSQL: %v", err)
+		if err == nil {
+			_ = p.Stop()
+		}
 	}
 }
