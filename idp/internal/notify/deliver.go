@@ -31,9 +31,10 @@ const (
 
 // Relay is where mail is handed over.
 type Relay struct {
-	host string
-	opts []mail.Option
-	from string
+	host   string
+	opts   []mail.Option
+	from   string
+	domain string // of the sender
 }
 
 // ErrRelay says what an SMTP URL looks like.
@@ -67,9 +68,12 @@ func NewRelay(rawURL, from string) (*Relay, error) {
 	if _, err := mail.NewClient(r.host, r.opts...); err != nil {
 		return nil, ErrRelay.Because(err)
 	}
-	if err := mail.NewMsg().From(from); err != nil {
+	sender := mail.NewMsg()
+	if err := sender.From(from); err != nil {
 		return nil, fault.New(fault.Invalid, "mail_from", "write the sender as one address, such as Ellis <no-reply@example.org>").Because(err)
 	}
+	address := sender.GetFrom()[0].Address
+	r.domain = address[strings.LastIndexByte(address, '@')+1:]
 	return r, nil
 }
 
@@ -83,7 +87,7 @@ func (r *Relay) send(ctx context.Context, id string, m Message, now time.Time) e
 	}
 	msg.Subject(m.Subject)
 	msg.SetDateWithValue(now)
-	msg.SetMessageIDWithValue(id + "@" + r.host)
+	msg.SetMessageIDWithValue(id + "@" + r.domain)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 §5: no out-of-office answers
 	msg.SetBodyString(mail.TypeTextPlain, m.Text)
 	msg.AddAlternativeString(mail.TypeTextHTML, m.HTML)
@@ -91,7 +95,10 @@ func (r *Relay) send(ctx context.Context, id string, m Message, now time.Time) e
 	if err != nil {
 		return err
 	}
-	return c.DialAndSendWithContext(ctx, msg)
+	if err = c.DialAndSendWithContext(ctx, msg); msg.IsDelivered() {
+		return nil // the relay answers for it (RFC 5321 §6.1); what became of the connection after that is no failure
+	}
+	return err
 }
 
 // Deliverer sends what is in the outbox. Where several processes share one, the same mail may be tried by only one of them

@@ -80,6 +80,8 @@ type relay struct {
 	addr   string
 	taken  atomic.Int64
 	refuse atomic.Value
+	curt   atomic.Bool  // it hangs up once it has taken a mail
+	id     atomic.Value // Message-ID of the mail that it took last
 }
 
 func newRelay(t *testing.T) *relay {
@@ -117,6 +119,11 @@ func (r *relay) serve(c net.Conn) {
 				data = false
 				r.taken.Add(1)
 				say("250 ok")
+				if r.curt.Load() {
+					return
+				}
+			} else if id, ok := strings.CutPrefix(line, "Message-ID: "); ok {
+				r.id.Store(id)
 			}
 		case strings.HasPrefix(line, "RCPT") && r.refuse.Load() != "":
 			s, _ := r.refuse.Load().(string)
@@ -316,4 +323,32 @@ func TestRun_SendsWhenItIsWokenAndEndsWithItsContext(t *testing.T) {
 	}
 	cancel()
 	<-ended
+}
+
+// A mail that the relay has taken is sent, whatever becomes of the connection then: who counted that as a failure would send it
+// again and again.
+func TestDeliver_SendsOnceWhereTheRelayHangsUp(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t)
+	r.curt.Store(true)
+	p := newPost(t, r.addr)
+	m := p.queue(t, time.Hour)
+	p.once(t, 1)
+	p.clk.Advance(30 * time.Minute)
+	p.once(t, 0)
+	if !m.sent || r.taken.Load() != 1 || p.RelayAway() {
+		t.Errorf("sent %v, taken %d, away %v, %v", m.sent, r.taken.Load(), p.RelayAway(), p.seen)
+	}
+}
+
+// The Message-ID is the same at every try and at every replica, and tells the recipient nothing of the relay.
+func TestDeliver_NamesTheMailByItsSender(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t)
+	p := newPost(t, r.addr)
+	m := p.queue(t, time.Hour)
+	p.once(t, 1)
+	if id, _ := r.id.Load().(string); id != "<"+m.ID+"@example.org>" {
+		t.Errorf("Message-ID %q", id)
+	}
 }
