@@ -31,9 +31,15 @@ type family struct{ refresh, access string }
 type driver struct {
 	sys    *system
 	ledger *ledger
-	fail   func(error) // of the driver itself: the run is worth nothing
+
 	mu     sync.Mutex
-	hurt   int // answers that were no success, of the present load
+	broken error // of the driver itself: the run is worth nothing
+}
+
+func (d *driver) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.broken = err
 }
 
 // dice is a sequence of choices that a seed decides (SplitMix64).
@@ -101,9 +107,6 @@ func (d *driver) do(ctx context.Context, c *http.Client, r record, method, to st
 		d.fail(err)
 	}
 	if !r.answered() {
-		d.mu.Lock()
-		d.hurt++
-		d.mu.Unlock()
 		time.Sleep(20 * time.Millisecond)
 	}
 	return r

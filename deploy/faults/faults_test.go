@@ -68,6 +68,24 @@ func short(t *testing.T, store string, again map[string]int) {
 			}
 		}
 	}
+	played(t, r.driver.ledger.since(0))
+}
+
+// played checks that each thing that a driver does went well at times: rules over what never did say nothing.
+func played(t *testing.T, records []record) {
+	t.Helper()
+	well := map[string]int{}
+	for _, rec := range records {
+		if rec.answered() {
+			well[rec.Op]++
+		}
+	}
+	for _, op := range []string{opAuthorize, opRedeem, opRefresh, opRevoke, opMachine, opCase} {
+		if well[op] == 0 {
+			t.Errorf("no %s went well: %v", op, well)
+		}
+	}
+	t.Log(well)
 }
 
 func TestFaults_SQLite(t *testing.T) {

@@ -14,7 +14,6 @@ const (
 	opRedeem    = "redeem"
 	opRefresh   = "refresh"
 	opRevoke    = "revoke"
-	opLogout    = "logout"
 	opMachine   = "machine"
 	opCase      = "case"
 )

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -15,7 +16,6 @@ type run struct {
 	seed   int
 	done   int // rounds
 	deaf   []span
-	broken error
 }
 
 func newRun(s *system, seed int) (*run, error) {
@@ -24,18 +24,17 @@ func newRun(s *system, seed int) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.driver = &driver{sys: s, ledger: l, fail: func(err error) { r.broken = err }}
+	r.driver = &driver{sys: s, ledger: l}
 	return r, nil
 }
 
 // report is what one fault did.
 type report struct {
-	fault              string
-	answered, refused  int // of the requests of the round
-	unanswered         int
-	recovered          time.Duration
-	breaches           []breach
-	wantsRecoverWithin time.Duration
+	fault             string
+	answered, refused int // of the requests of the round
+	unanswered        int
+	recovered         time.Duration
+	breaches          []breach
 }
 
 const warm = 300 * time.Millisecond
@@ -61,10 +60,10 @@ func (r *run) round(ctx context.Context, f fault) (rep report, err error) {
 	pause(&choice, warm, 2*warm)
 	stop()
 	<-over
-	if err != nil || r.broken != nil {
-		return rep, fmt.Errorf("%s: %w", f.name, firstOf(err, r.broken))
+	if err = errors.Join(err, r.driver.broken); err != nil {
+		return rep, fmt.Errorf("%s: %w", f.name, err)
 	}
-	rep.fault, rep.wantsRecoverWithin = f.name, f.recover
+	rep.fault = f.name
 	for _, rec := range r.driver.ledger.since(from) {
 		switch {
 		case rec.answered():
@@ -83,15 +82,6 @@ func (r *run) round(ctx context.Context, f fault) (rep report, err error) {
 		rep.breaches = append(rep.breaches, breach{"L9", 0, "nothing was answered in the whole round"})
 	}
 	return rep, err
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // success waits for the first write that went well and began after a time, and returns how long after.

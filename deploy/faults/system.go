@@ -38,7 +38,6 @@ type system struct {
 
 	clients seed.Clients
 	people  []*person
-	env     []string // of the provider
 }
 
 // openSystem starts everything in dir, which the caller removes after close.
@@ -141,9 +140,7 @@ func (s *system) close() (err error) {
 func (s *system) start(ctx context.Context) error {
 	ctx, done := context.WithTimeout(ctx, startTime)
 	defer done()
-	spec := s.cfg.IDPSpec()
-	spec.Env = append(spec.Env, s.env...)
-	p, err := s.group.Start(spec)
+	p, err := s.group.Start(s.cfg.IDPSpec())
 	if err != nil {
 		return err
 	}
