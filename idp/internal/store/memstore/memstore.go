@@ -8,6 +8,7 @@ import (
 
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/grant"
 )
 
 const shards = 64
@@ -30,6 +31,7 @@ var errFull = (&fault.Error{Kind: fault.Unavailable, Code: "overloaded", Message
 
 // Store is bounded maps of values with a time to live, spread over shards so that no lock is global.
 type Store struct {
+	grant.Codes
 	clk   clock.Clock
 	seed  maphash.Seed
 	flows *table
@@ -49,6 +51,7 @@ func New(clk clock.Clock) *Store {
 	for i := range s.rates {
 		s.rates[i].m = map[rateKey]int64{}
 	}
+	s.Codes = grant.NewCodes(s, clk)
 	return s
 }
 
@@ -64,7 +67,7 @@ func (s *Store) table(kind string) *table {
 	switch kind {
 	case kindFlow:
 		return s.flows
-	case kindCode:
+	case grant.CodeKind:
 		return s.codes
 	}
 	return s.other

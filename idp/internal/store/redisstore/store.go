@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/grant"
 	"ellis.example/idp/internal/seal"
 	"ellis.example/idp/internal/store/redisstore/redisdb"
 	"ellis.example/idp/internal/throttle"
@@ -39,6 +40,7 @@ type Options struct {
 
 // Store keeps values for a time in Redis. It is safe for concurrent use.
 type Store struct {
+	grant.Codes
 	Options
 	db      *redisdb.DB
 	sealer  *seal.Sealer
@@ -63,7 +65,9 @@ func New(db *redisdb.DB, o Options) (*Store, error) {
 		return nil, err
 	}
 	sealer, err := seal.New(sealing)
-	return &Store{Options: o, db: db, sealer: sealer, naming: naming}, err
+	s := &Store{Options: o, db: db, sealer: sealer, naming: naming}
+	s.Codes = grant.NewCodes(s, o.Clock)
+	return s, err
 }
 
 // mac stands for a kind and an id. What people send and where they come from is not told to Redis.
