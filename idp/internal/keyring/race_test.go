@@ -3,6 +3,7 @@ package keyring_test
 import (
 	"bytes"
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,8 @@ import (
 	"ellis.example/idp/internal/store/sqlstore/sqltest"
 	"ellis.example/idp/internal/unit"
 )
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // race calls f at once 64 times, in turn for each ring, and returns how many calls gave no error.
 func race(t *testing.T, rings []*keyring.Ring, f func(*keyring.Ring) error) (done int64) {

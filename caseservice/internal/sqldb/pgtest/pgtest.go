@@ -191,6 +191,7 @@ func (s *Server) wait() error {
 func (s *Server) Stop() error { return errors.Join(s.Kill(), os.RemoveAll(s.dir)) }
 
 var shared struct {
+	main atomic.Bool // somebody ends what is started
 	once sync.Once
 	s    *Server
 	err  error
@@ -199,6 +200,7 @@ var shared struct {
 
 // Main runs the tests of a package and ends the server that they shared, if any. TestMain calls it.
 func Main(m *testing.M) int {
+	shared.main.Store(true)
 	code := m.Run()
 	if shared.s != nil {
 		if err := shared.s.Stop(); err != nil {
@@ -213,6 +215,9 @@ func Main(m *testing.M) int {
 // switched off there; tests of crashes start a server of their own.
 func Database(t testing.TB) string {
 	t.Helper()
+	if !shared.main.Load() {
+		t.Fatal("nobody would end the server: let TestMain call pgtest.Main")
+	}
 	shared.once.Do(func() {
 		shared.s, shared.err = Start("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB")
 	})
