@@ -35,6 +35,7 @@ type system struct {
 	pg    *servers.Postgres
 	db    *faultproxy.Proxy // between the provider and PostgreSQL
 	redis *servers.Redis
+	post  *post
 
 	clients seed.Clients
 	people  []*person
@@ -59,12 +60,15 @@ func openSystem(ctx context.Context, b launch.Binaries, store, dir string) (_ *s
 		}
 	}
 	ports.Release()
+	if s.post, err = openPost(s.cfg.SMTP); err != nil {
+		return nil, err
+	}
 	if err := s.openStore(ctx); err != nil {
 		return nil, err
 	}
 	// Limits are for strangers; here one machine is everybody.
 	s.cfg.Flags[launch.IDP] = append(s.cfg.Flags[launch.IDP], "--listen", launch.Loopback(s.idpPort), "--drain-delay", "0s",
-		"--begin-rate", "0", "--form-rate", "0", "--failure-rate", "0")
+		"--begin-rate", "0", "--form-rate", "0", "--failure-rate", "0", "--signup-mails-network", "0", "--signup-mails", "0")
 	if s.front, err = faultproxy.Listen(launch.Loopback(s.cfg.Ports.IDP), launch.Loopback(s.idpPort)); err != nil {
 		return nil, err
 	}
@@ -132,6 +136,9 @@ func (s *system) close() (err error) {
 	}
 	if s.redis != nil {
 		err = errors.Join(err, s.redis.Stop())
+	}
+	if s.post != nil {
+		err = errors.Join(err, s.post.close())
 	}
 	return err
 }
