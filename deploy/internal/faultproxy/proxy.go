@@ -135,6 +135,16 @@ func (p *Proxy) passable() (Fault, error) {
 	}
 }
 
+// from is the address that the target is to see: of a client that chose one of its own on loopback, that one. A port is not
+// bound for others, of whom there may be more than ports.
+func from(client net.Conn) net.Addr {
+	a, ok := client.RemoteAddr().(*net.TCPAddr)
+	if !ok || !a.IP.IsLoopback() || a.IP.To4() == nil || a.IP.Equal(net.IPv4(127, 0, 0, 1)) {
+		return nil
+	}
+	return &net.TCPAddr{IP: a.IP}
+}
+
 func (p *Proxy) carry(client net.Conn) {
 	defer p.forget(client)
 	f, err := p.passable()
@@ -142,7 +152,7 @@ func (p *Proxy) carry(client net.Conn) {
 		return
 	}
 	time.Sleep(f.Connect)
-	d := net.Dialer{Timeout: dialTimeout}
+	d := net.Dialer{Timeout: dialTimeout, LocalAddr: from(client)}
 	server, err := d.DialContext(context.Background(), "tcp", p.target)
 	if err != nil {
 		reset(client) // as a port at which nobody listens would
