@@ -63,6 +63,9 @@ func newPostgres(settings []string) (p *Postgres, err error) {
 	return p, nil
 }
 
+// standbyName is what synchronous_standby_names of a primary may ask for.
+const standbyName = "standby"
+
 // Standby makes another cluster that follows p by streaming replication, under the name "standby": what
 // synchronous_standby_names of p may ask for.
 func (p *Postgres) Standby(ctx context.Context) (*Postgres, error) {
@@ -70,14 +73,22 @@ func (p *Postgres) Standby(ctx context.Context) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := fmt.Sprintf("host=127.0.0.1 port=%d user=%s application_name=standby", p.Port, superuser)
-	if err = s.run(ctx, "pg_basebackup", "-D", s.data(), "-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", conn); err == nil {
-		err = s.Start(ctx)
-	}
-	if err != nil {
+	if err := s.follow(ctx, p); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
+}
+
+// follow begins anew as a standby of primary. What it had goes.
+func (p *Postgres) follow(ctx context.Context, primary *Postgres) error {
+	if err := errors.Join(p.Kill(), os.RemoveAll(p.data())); err != nil {
+		return err
+	}
+	conn := fmt.Sprintf("host=127.0.0.1 port=%d user=%s application_name=%s", primary.Port, superuser, standbyName)
+	if err := p.run(ctx, "pg_basebackup", "-D", p.data(), "-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", conn); err != nil {
+		return err
+	}
+	return p.Start(ctx)
 }
 
 // Promote ends the following and makes the standby writable.

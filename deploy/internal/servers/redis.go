@@ -12,18 +12,30 @@ import (
 	"time"
 )
 
+const answerTime = 5 * time.Second
+
 // Redis is a Redis server of our own. It keeps nothing on disk: a restart loses everything.
 type Redis struct {
 	Port int
 
-	dir      string
-	settings []string
-	cmd      *exec.Cmd
-	gone     chan struct{}
+	dir  string
+	args []string
+	cmd  *exec.Cmd
+	gone chan struct{}
 }
 
 // StartRedis starts a server. settings are arguments: "--maxmemory", "2mb".
 func StartRedis(ctx context.Context, settings ...string) (*Redis, error) {
+	r, err := newRedis()
+	if err != nil {
+		return nil, err
+	}
+	r.args = append([]string{"--port", strconv.Itoa(r.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", r.dir, "--maxmemory-policy", "noeviction"}, settings...)
+	return r.first(ctx)
+}
+
+// newRedis finds a port and makes a folder.
+func newRedis() (*Redis, error) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return nil, fmt.Errorf("redis is not installed (Debian: apt install redis-server): %w", err)
 	}
@@ -32,10 +44,11 @@ func StartRedis(ctx context.Context, settings ...string) (*Redis, error) {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "ellis-redis-")
-	if err != nil {
-		return nil, err
-	}
-	r := &Redis{Port: port, dir: dir, settings: settings}
+	return &Redis{Port: port, dir: dir}, err
+}
+
+// first starts a server for the first time: one that does not start leaves nothing behind.
+func (r *Redis) first(ctx context.Context) (*Redis, error) {
 	if err := r.Start(ctx); err != nil {
 		return nil, errors.Join(err, r.Stop())
 	}
@@ -44,8 +57,7 @@ func StartRedis(ctx context.Context, settings ...string) (*Redis, error) {
 
 // Start starts the server, again after Kill, on the same port, and waits until it answers.
 func (r *Redis) Start(ctx context.Context) error {
-	args := append([]string{"--port", strconv.Itoa(r.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", r.dir, "--maxmemory-policy", "noeviction"}, r.settings...)
-	cmd := exec.Command("redis-server", args...) //nolint:gosec,noctx // it outlives the start
+	cmd := exec.Command("redis-server", r.args...) //nolint:gosec,noctx // it outlives the start
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
@@ -71,6 +83,8 @@ func (r *Redis) Start(ctx context.Context) error {
 
 // Do runs a command and returns what it printed.
 func (r *Redis) Do(ctx context.Context, args ...string) (string, error) {
+	ctx, done := context.WithTimeout(ctx, answerTime) // one that is stopped takes connections, and says nothing
+	defer done()
 	out, err := exec.CommandContext(ctx, "redis-cli", append([]string{"-p", strconv.Itoa(r.Port)}, args...)...).CombinedOutput() //nolint:gosec // arguments of ours
 	if err != nil {
 		return "", fmt.Errorf("redis-cli: %w: %s", err, out)

@@ -71,3 +71,76 @@ func TestStart_SaysWhyAServerEnded(t *testing.T) {
 		}
 	}
 }
+
+func TestPair_LosesNothingThatWasCommittedAndFollowsAgain(t *testing.T) {
+	t.Parallel()
+	p, err := servers.StartPair(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Stop() })
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func(statement string) {
+		t.Helper()
+		_, err := p.Primary().SQL(t.Context(), "one", statement)
+		must(err)
+	}
+	must(p.Primary().Create(t.Context(), "one"))
+	write("CREATE TABLE t (n int)")
+	for _, n := range []string{"7", "8"} { // two promotions: each server is primary once
+		write("INSERT INTO t VALUES (" + n + ")")
+		old := p.Primary()
+		must(p.Primary().Kill())
+		must(p.Promote(t.Context()))
+		if p.Primary() == old {
+			t.Fatal("the standby was not promoted")
+		}
+		must(p.Rebuild(t.Context()))
+	}
+	if out, err := p.Standby().SQL(t.Context(), "one", "SELECT string_agg(n::text, ',' ORDER BY n) FROM t"); err != nil || out != "7,8" {
+		t.Errorf("the standby has %q %v", out, err)
+	}
+	if out, err := p.Primary().SQL(t.Context(), "one", "SELECT sync_state FROM pg_stat_replication"); err != nil || out != "sync" {
+		t.Errorf("the standby is followed as %q %v", out, err)
+	}
+}
+
+func TestSentinel_MakesAnotherThePrimaryAndTakesTheOldOneBack(t *testing.T) {
+	t.Parallel()
+	s, err := servers.StartSentinel(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Stop() })
+	old, err := s.Primary(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.After(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.Primary(t.Context())
+	if err != nil || p == old {
+		t.Fatal(p, err)
+	}
+	if out, err := p.Do(t.Context(), "SET", "a", "1"); err != nil || out != "OK" {
+		t.Errorf("%q %v", out, err)
+	}
+	if err := old.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Whole(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(s.URL(), "redis+sentinel://") {
+		t.Error(s.URL())
+	}
+}
