@@ -14,7 +14,6 @@ import (
 
 	"ellis.example/idp/internal/acts"
 	"ellis.example/idp/internal/api"
-	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/background"
 	"ellis.example/idp/internal/client"
 	epochs "ellis.example/idp/internal/epoch"
@@ -32,6 +31,7 @@ import (
 	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/ui"
 	"ellis.example/idp/internal/web"
+	"ellis.example/idp/internal/witness"
 )
 
 // provider is everything that runs, wired.
@@ -50,7 +50,7 @@ type provider struct {
 	router  *mux.Router
 	public  http.Handler
 	inner   http.Handler // the private listener's
-	points  *audit.Checkpointer
+	points  *witness.Checkpointer
 	strange *throttle.Strangers
 
 	volatile volatileStore
@@ -161,11 +161,11 @@ func (p *provider) checkpoints(ctx context.Context, key []byte) error {
 	if p.checkpoint == "" {
 		return nil
 	}
-	k, err := audit.NewCheckpointKey(p.issuer.Hostname(), key)
+	k, err := witness.NewKey(p.issuer.Hostname(), key)
 	if err != nil {
 		return err
 	}
-	last, kept, err := audit.LastCheckpoint(p.checkpoint, k)
+	last, kept, err := witness.Last(p.checkpoint, k)
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.checkpoint, err)
 	}
@@ -178,7 +178,7 @@ func (p *provider) checkpoints(ctx context.Context, key []byte) error {
 			return fmt.Errorf("the database is older than the last signed checkpoint in %s (%s): it is a restored copy or was cut; serving it would bring spent and revoked things back: run `idp restore --accept`", p.checkpoint, behind)
 		}
 	}
-	p.points = &audit.Checkpointer{Log: p.store, Key: k, Origin: p.issuer.String(), File: p.checkpoint, Now: p.clock.Now, SetBack: p.store.Halt}
+	p.points = &witness.Checkpointer{Log: p.store, Key: k, Origin: p.issuer.String(), File: p.checkpoint, Now: p.clock.Now, SetBack: p.store.Halt}
 	return nil
 }
 
@@ -299,7 +299,7 @@ func (p *provider) jobs() []background.Job {
 func (p *provider) ownJobs() []background.Job {
 	out := append(p.redisJobs(), background.Job{Name: "strangers", Every: time.Minute, Do: p.strange.Flush})
 	if p.export != "" {
-		x := &audit.Exporter{Log: p.store, File: p.export}
+		x := &witness.Exporter{Log: p.store, File: p.export}
 		out = append(out, background.Job{Name: "audit-export", Every: time.Second, Do: func(ctx context.Context) error {
 			_, err := x.Once(ctx)
 			return err

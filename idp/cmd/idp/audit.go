@@ -15,6 +15,7 @@ import (
 	"ellis.example/idp/internal/audit/trace"
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/store/sqlstore"
+	"ellis.example/idp/internal/witness"
 )
 
 func newAudit() *cobra.Command {
@@ -33,7 +34,7 @@ func newAuditVerify() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				r, err := audit.Verify(ctx, st, points)
+				r, err := witness.Verify(ctx, st, points)
 				if err != nil {
 					return err
 				}
@@ -48,7 +49,7 @@ func newAuditVerify() *cobra.Command {
 					lines = append(lines, "whole: nothing was changed, removed or added")
 				}
 				if err := say(cmd, struct {
-					audit.Report
+					witness.Report
 					Whole bool `json:"whole"`
 				}{r, r.Whole()}, lines...); err != nil {
 					return err
@@ -67,7 +68,7 @@ func newAuditVerify() *cobra.Command {
 }
 
 // readCheckpoints reads the checkpoints if the call names their file; it then needs the issuer and the key-encryption key.
-func readCheckpoints(cmd *cobra.Command, st *sqlstore.Store) ([]audit.Checkpoint, error) {
+func readCheckpoints(cmd *cobra.Command, st *sqlstore.Store) ([]witness.Checkpoint, error) {
 	file := str(cmd, "checkpoint-file")
 	if file == "" {
 		return nil, nil
@@ -84,11 +85,11 @@ func readCheckpoints(cmd *cobra.Command, st *sqlstore.Store) ([]audit.Checkpoint
 	if err != nil {
 		return nil, err
 	}
-	k, err := audit.NewCheckpointKey(issuer.Hostname(), seed)
+	k, err := witness.NewKey(issuer.Hostname(), seed)
 	if err != nil {
 		return nil, err
 	}
-	return audit.ReadCheckpoints(file, k)
+	return witness.ReadAll(file, k)
 }
 
 func newAuditExport() *cobra.Command {
@@ -101,7 +102,7 @@ learns from it what was lost: keep it on another machine than the database. "idp
 does the same every second.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error {
-				n, err := (&audit.Exporter{Log: st, File: args[0]}).Once(ctx)
+				n, err := (&witness.Exporter{Log: st, File: args[0]}).Once(ctx)
 				if err != nil {
 					return err
 				}

@@ -21,12 +21,12 @@ var publicName = regexp.MustCompile(`^(TokenEndpointAuth|TokenEndpointAuthAlg|ID
 // harmless are the comparisons that tell nothing, each with its reason.
 var harmless = map[string]string{
 	"admin/document.go: Value == key":            "a name in a document that its author wrote",
-	"audit/verify.go: want != Hash":              "the chain of the audit is no secret: whoever reads it has it",
-	"audit/verify.go: was != Hash":               "the same",
+	"witness/verify.go: want != Hash":            "the chain of the audit is no secret: whoever reads it has it",
+	"witness/verify.go: was != Hash":             "the same",
 	"keyring/rewrap.go: Resealed == before":      "two counts",
 	"sqldb/tx.go: key == key":                    "the name of something to do",
-	"audit/checkpoint.go: Hash == Hash":          "of records and checkpoints, which nobody presents",
-	"audit/verify.go: Hash != Hash":              "the same",
+	"witness/checkpoint.go: Hash == Hash":        "of records and checkpoints, which nobody presents",
+	"witness/verify.go: Hash != Hash":            "the same",
 	"chain/chain.go: link != Hash":               "the same",
 	"client/registration.go: code == Contains":   "whether a client uses codes",
 	"grant/lifetime.go: Hash == Child":           "both are SHA-256 of 256 random bits: where they differ says nothing of the text that was presented",

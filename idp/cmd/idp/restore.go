@@ -17,6 +17,7 @@ import (
 	epochs "ellis.example/idp/internal/epoch"
 	"ellis.example/idp/internal/keyring"
 	"ellis.example/idp/internal/store/sqlstore"
+	"ellis.example/idp/internal/witness"
 )
 
 func newRestore() *cobra.Command {
@@ -152,10 +153,10 @@ func accepted(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 
 // witnesses are the files outside the database that say what it held.
 type witnesses struct {
-	key    *audit.CheckpointKey
+	key    *witness.Key
 	origin *url.URL
 	files  []string
-	last   []audit.Checkpoint // of each file that has any
+	last   []witness.Checkpoint // of each file that has any
 }
 
 func openWitnesses(ring *keyring.Ring, issuer *url.URL, files []string) (w witnesses, err error) {
@@ -164,11 +165,11 @@ func openWitnesses(ring *keyring.Ring, issuer *url.URL, files []string) (w witne
 	if err != nil {
 		return w, err
 	}
-	if w.key, err = audit.NewCheckpointKey(issuer.Hostname(), seed); err != nil {
+	if w.key, err = witness.NewKey(issuer.Hostname(), seed); err != nil {
 		return w, err
 	}
 	for _, f := range files {
-		c, kept, err := audit.LastCheckpoint(f, w.key)
+		c, kept, err := witness.Last(f, w.key)
 		if err != nil {
 			return w, fmt.Errorf("%s: %w", f, err)
 		}
@@ -230,7 +231,7 @@ func readLater(file string, heads []chain.Head) (epochs.Replay, map[string]chain
 		have[h.Writer] = h
 	}
 	var later []audit.Stored
-	ends, err := audit.ReadExport(file, func(r chain.Record) error {
+	ends, err := witness.ReadExport(file, func(r chain.Record) error {
 		at := have[r.Writer]
 		switch {
 		case r.Seq == at.Seq && r.Hash != at.Hash:
@@ -251,12 +252,12 @@ func (w witnesses) record(ctx context.Context, st *sqlstore.Store, e epochs.Epoc
 	if err != nil {
 		return err
 	}
-	text, err := w.key.Sign(audit.Checkpoint{Origin: w.origin.String(), At: e.At, Heads: heads, Epoch: e.N})
+	text, err := w.key.Sign(witness.Checkpoint{Origin: w.origin.String(), At: e.At, Heads: heads, Epoch: e.N})
 	if err != nil {
 		return err
 	}
 	for _, f := range w.files {
-		if err := audit.Append(f, text); err != nil {
+		if err := witness.Append(f, text); err != nil {
 			return err
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/client"
+	"ellis.example/idp/internal/witness"
 )
 
 // today brings a world's clock to the present, in which commands live.
@@ -198,7 +198,7 @@ func (r *restoring) restoredIs(what, backup string) {
 	}
 	var report struct {
 		Whole    bool
-		Restores []audit.Restore
+		Restores []witness.Restore
 	}
 	r.ok(&report, "audit", "verify", "--database", "sqlite:"+file, "--issuer", r.issuer, "--kek-file", r.kek, "--checkpoint-file", points)
 	if !report.Whole || len(report.Restores) != 1 || report.Restores[0].Lost < 8 {

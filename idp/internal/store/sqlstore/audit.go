@@ -7,11 +7,12 @@ import (
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/chain"
 	"ellis.example/idp/internal/sqldb"
+	"ellis.example/idp/internal/witness"
 )
 
-var _ audit.Log = (*Store)(nil)
+var _ witness.Log = (*Store)(nil)
 
-// Heads implements audit.Log.
+// Heads implements witness.Log.
 func (s *Store) Heads(ctx context.Context) (out []chain.Head, err error) {
 	err = s.db.Rows(ctx, func(scan func(...any) error) error {
 		var h chain.Head
@@ -26,7 +27,7 @@ func (s *Store) Heads(ctx context.Context) (out []chain.Head, err error) {
 
 const walkRows = 4096
 
-// Walk implements audit.Log. It reads in pieces, so that a long walk holds nothing up.
+// Walk implements witness.Log. It reads in pieces, so that a long walk holds nothing up.
 func (s *Store) Walk(ctx context.Context, writer string, after int64, f func(chain.Record) error) error {
 	var id int64
 	if err := s.db.Row(ctx, `SELECT id FROM audit_writers WHERE name = ?`, writer).Scan(&id); err != nil {

@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"strings"
 
-	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/sqldb"
+	"ellis.example/idp/internal/witness"
 )
 
 // ErrDamaged is returned for a copy that is not whole.
@@ -39,11 +39,11 @@ func OpenCopy(ctx context.Context, path string) (*Store, error) {
 
 // Holdings is what a database holds.
 type Holdings struct {
-	Epoch    int64        `json:"epoch"`
-	Accounts int64        `json:"accounts"`
-	Clients  int64        `json:"clients"`
-	Audit    audit.Report `json:"audit"`
-	Heads    []Head       `json:"heads"`
+	Epoch    int64          `json:"epoch"`
+	Accounts int64          `json:"accounts"`
+	Clients  int64          `json:"clients"`
+	Audit    witness.Report `json:"audit"`
+	Heads    []Head         `json:"heads"`
 }
 
 // Head is where the chain of a writer ends.
@@ -66,7 +66,7 @@ func (s *Store) CheckCopy(ctx context.Context) (h Holdings, err error) {
 	if err := s.CheckSchema(ctx); err != nil {
 		return h, err
 	}
-	if h.Audit, err = audit.Verify(ctx, s, nil); err != nil {
+	if h.Audit, err = witness.Verify(ctx, s, nil); err != nil {
 		return h, err
 	}
 	if !h.Audit.Whole() {

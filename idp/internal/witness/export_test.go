@@ -1,4 +1,4 @@
-package audit_test
+package witness_test
 
 import (
 	"bytes"
@@ -9,14 +9,14 @@ import (
 	"sync"
 	"testing"
 
-	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/chain"
+	"ellis.example/idp/internal/witness"
 )
 
 // exported reads a file back.
 func exported(t *testing.T, file string) (n int, ends map[string]chain.Head) {
 	t.Helper()
-	ends, err := audit.ReadExport(file, func(chain.Record) error { n++; return nil })
+	ends, err := witness.ReadExport(file, func(chain.Record) error { n++; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func TestExport_GoesOnWhereItEndedHoweverItWasCutOff(t *testing.T) {
 	b, _ := written(t)
 	b.add("wrt_a", []byte(`{"type":"a","reason":"\u003cb\u003e & \"c\""}`)) // bytes that an encoder would change
 	file := filepath.Join(t.TempDir(), "export")
-	x := &audit.Exporter{Log: b, File: file}
+	x := &witness.Exporter{Log: b, File: file}
 	if n, err := x.Once(t.Context()); err != nil || n != 3*rows+1 {
 		t.Fatal(n, err)
 	}
@@ -43,7 +43,7 @@ func TestExport_GoesOnWhereItEndedHoweverItWasCutOff(t *testing.T) {
 		if err := os.WriteFile(file, full[:cut], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for _, who := range []*audit.Exporter{x, {Log: b, File: file}} { // the same process, and another
+		for _, who := range []*witness.Exporter{x, {Log: b, File: file}} { // the same process, and another
 			if _, err := who.Once(t.Context()); err != nil {
 				t.Fatal(cut, err)
 			}
@@ -58,7 +58,7 @@ func TestExport_TakesNothingThatDoesNotFollow(t *testing.T) {
 	t.Parallel()
 	b, _ := written(t)
 	file := filepath.Join(t.TempDir(), "export")
-	if _, err := (&audit.Exporter{Log: b, File: file}).Once(t.Context()); err != nil {
+	if _, err := (&witness.Exporter{Log: b, File: file}).Once(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	full, err := os.ReadFile(file)
@@ -67,7 +67,7 @@ func TestExport_TakesNothingThatDoesNotFollow(t *testing.T) {
 	}
 	b.add("wrt_b", []byte(`{"type":"late"}`))
 	b.rows["wrt_b"][rows].Body = []byte(`{"type":"other"}`)
-	if _, err := (&audit.Exporter{Log: b, File: file}).Once(t.Context()); err == nil || !strings.Contains(err.Error(), "wrt_b") {
+	if _, err := (&witness.Exporter{Log: b, File: file}).Once(t.Context()); err == nil || !strings.Contains(err.Error(), "wrt_b") {
 		t.Errorf("an edited record: %v", err)
 	}
 	for name, text := range map[string][]byte{
@@ -77,7 +77,7 @@ func TestExport_TakesNothingThatDoesNotFollow(t *testing.T) {
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := audit.ReadExport(file, func(chain.Record) error { return nil }); err == nil {
+		if _, err := witness.ReadExport(file, func(chain.Record) error { return nil }); err == nil {
 			t.Errorf("%s: it reads", name)
 		}
 	}
@@ -90,7 +90,7 @@ func TestExport_TwoProcessesShareAFile(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if _, err := (&audit.Exporter{Log: b, File: file}).Once(t.Context()); err != nil {
+			if _, err := (&witness.Exporter{Log: b, File: file}).Once(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -115,8 +115,11 @@ func TestExportAndCheckpoints_LeaveAFileAloneThatIsSomethingElse(t *testing.T) {
 	b, _ := written(t)
 	k := key(t)
 	for name, write := range map[string]func(file string) error{
-		"export":     func(file string) error { _, err := (&audit.Exporter{Log: b, File: file}).Once(t.Context()); return err },
-		"checkpoint": func(file string) error { return audit.Append(file, point(t, k, 1)) },
+		"export": func(file string) error {
+			_, err := (&witness.Exporter{Log: b, File: file}).Once(t.Context())
+			return err
+		},
+		"checkpoint": func(file string) error { return witness.Append(file, point(t, k, 1)) },
 	} {
 		for _, text := range []string{"9f86d081884c7d659a2feaa0c55ad015", "{\"kty\":\"EC\"}", "{\"writer\":1", "9f86d081\n"} {
 			file := filepath.Join(t.TempDir(), "kek")

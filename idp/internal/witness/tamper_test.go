@@ -1,4 +1,4 @@
-package audit_test
+package witness_test
 
 import (
 	"bytes"
@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/chain"
+	"ellis.example/idp/internal/witness"
 )
 
 // book is a log in memory that anybody may write into.
@@ -73,22 +73,18 @@ const (
 )
 
 // written is a clean record of three writers with its checkpoints.
-func written(t *testing.T) (book, []audit.Checkpoint) {
+func written(t *testing.T) (book, []witness.Checkpoint) {
 	t.Helper()
 	b := book{map[string][]chain.Record{}, map[string]chain.Head{}}
-	var points []audit.Checkpoint
+	var points []witness.Checkpoint
 	at := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	for i := range rows {
 		for _, w := range []string{"wrt_a", "wrt_b", "wrt_c"} {
-			body, err := audit.Encode(at.Add(time.Duration(i)*time.Second), audit.Event{Type: "session.started", Outcome: audit.Allowed, Actor: fmt.Sprint("acc_", w, i)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.add(w, body)
+			b.add(w, fmt.Appendf(nil, `{"type":"session.started","outcome":"allowed","at":%q,"actor":"acc_%s%d"}`, at.Add(time.Duration(i)*time.Second).Format(time.RFC3339), w, i))
 		}
 		if (i+1)%everyRow == 0 {
 			heads, _ := b.Heads(t.Context())
-			points = append(points, audit.Checkpoint{At: at, Heads: heads})
+			points = append(points, witness.Checkpoint{At: at, Heads: heads})
 		}
 	}
 	return b, points
@@ -199,7 +195,7 @@ func TestFault_F13_EveryChangeOfTheRecordIsFoundWithItsFirstBadNumber(t *testing
 			b, w := clean.clone(), []string{"wrt_a", "wrt_b", "wrt_c"}[r.IntN(3)]
 			k := r.IntN(rows)
 			want := mutations[name](b, w, k, r)
-			got, err := audit.Verify(t.Context(), b, points)
+			got, err := witness.Verify(t.Context(), b, points)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -215,7 +211,7 @@ func TestFault_F13_ACleanRecordRaisesNoAlarm(t *testing.T) {
 	clean, points := written(t)
 	for i := range points {
 		for j := i; j < len(points); j++ { // any two checkpoints are consistent with each other
-			r, err := audit.Verify(t.Context(), clean, []audit.Checkpoint{points[i], points[j]})
+			r, err := witness.Verify(t.Context(), clean, []witness.Checkpoint{points[i], points[j]})
 			if err != nil || !r.Whole() || r.Events != 3*rows {
 				t.Fatalf("%d and %d: %+v, %v", i, j, r, err)
 			}
@@ -227,10 +223,10 @@ func TestFault_F13_ACleanRecordRaisesNoAlarm(t *testing.T) {
 		older.rows[w] = older.rows[w][:rows/2]
 		older.rehash(w, rows/2)
 	}
-	if r, _ := audit.Verify(t.Context(), older, points[:2]); !r.Whole() {
+	if r, _ := witness.Verify(t.Context(), older, points[:2]); !r.Whole() {
 		t.Errorf("what it has is whole: %v", r.Broken)
 	}
-	if r, _ := audit.Verify(t.Context(), older, points); len(r.Broken) != 3 || r.Broken[0].Seq != rows/2+1 {
+	if r, _ := witness.Verify(t.Context(), older, points); len(r.Broken) != 3 || r.Broken[0].Seq != rows/2+1 {
 		t.Errorf("an older one: %v", r.Broken)
 	}
 }
@@ -241,8 +237,8 @@ func TestVerify_TwoCheckpointsThatContradictEachOtherAreFound(t *testing.T) {
 	forged := points[1]
 	forged.Heads = slices.Clone(forged.Heads)
 	forged.Heads[2].Hash[5] ^= 1
-	for _, list := range [][]audit.Checkpoint{{points[1], forged}, {forged, points[1]}} {
-		r, err := audit.Verify(t.Context(), clean, list)
+	for _, list := range [][]witness.Checkpoint{{points[1], forged}, {forged, points[1]}} {
+		r, err := witness.Verify(t.Context(), clean, list)
 		if err != nil || r.Whole() || r.Broken[0].Writer != "wrt_c" || r.Broken[0].Seq != 2*everyRow {
 			t.Errorf("%+v, %v", r, err)
 		}
@@ -260,14 +256,14 @@ func TestVerify_ARestoreIsFollowedToItsPoint(t *testing.T) {
 	}
 	b.add("wrt_d", []byte(`{"type":"epoch.raised"}`))
 	heads, _ := b.Heads(t.Context())
-	restored := append(slices.Clone(points), audit.Checkpoint{At: points[0].At, Heads: heads, Epoch: 1})
-	r, err := audit.Verify(t.Context(), b, restored)
+	restored := append(slices.Clone(points), witness.Checkpoint{At: points[0].At, Heads: heads, Epoch: 1})
+	r, err := witness.Verify(t.Context(), b, restored)
 	if err != nil || !r.Whole() || len(r.Restores) != 1 || r.Restores[0].Lost != 3*(rows-everyRow-7) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	b.rows["wrt_a"][3].Body = []byte("{}")
 	b.rehash("wrt_a", 3)
-	if r, _ := audit.Verify(t.Context(), b, restored); r.Whole() || r.Broken[0].Seq != everyRow {
+	if r, _ := witness.Verify(t.Context(), b, restored); r.Whole() || r.Broken[0].Seq != everyRow {
 		t.Errorf("what it kept was changed: %+v", r)
 	}
 }

@@ -1,4 +1,4 @@
-package audit_test
+package witness_test
 
 import (
 	"bytes"
@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/chain"
+	"ellis.example/idp/internal/witness"
 )
 
-func key(t *testing.T) *audit.CheckpointKey {
+func key(t *testing.T) *witness.Key {
 	t.Helper()
-	k, err := audit.NewCheckpointKey("id.example", bytes.Repeat([]byte{7}, 32))
+	k, err := witness.NewKey("id.example", bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,9 +25,9 @@ func key(t *testing.T) *audit.CheckpointKey {
 }
 
 // point is the text of a checkpoint at a record.
-func point(t *testing.T, k *audit.CheckpointKey, seq int64) []byte {
+func point(t *testing.T, k *witness.Key, seq int64) []byte {
 	t.Helper()
-	text, err := k.Sign(audit.Checkpoint{Origin: "https://id.example", At: time.Date(2026, 11, 25, 9, 0, int(seq), 0, time.UTC), Heads: []chain.Head{{Writer: "wrt_a", Seq: seq, Hash: [32]byte{byte(seq)}}}})
+	text, err := k.Sign(witness.Checkpoint{Origin: "https://id.example", At: time.Date(2026, 11, 25, 9, 0, int(seq), 0, time.UTC), Heads: []chain.Head{{Writer: "wrt_a", Seq: seq, Hash: [32]byte{byte(seq)}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,16 +35,16 @@ func point(t *testing.T, k *audit.CheckpointKey, seq int64) []byte {
 }
 
 // kept are the records that the checkpoints of a file stand at.
-func kept(t *testing.T, file string, k *audit.CheckpointKey) (out []int64) {
+func kept(t *testing.T, file string, k *witness.Key) (out []int64) {
 	t.Helper()
-	all, err := audit.ReadCheckpoints(file, k)
+	all, err := witness.ReadAll(file, k)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range all {
 		out = append(out, c.Heads[0].Seq)
 	}
-	last, ok, err := audit.LastCheckpoint(file, k)
+	last, ok, err := witness.Last(file, k)
 	if err != nil || ok != (len(out) > 0) || (ok && last.Heads[0].Seq != out[len(out)-1]) {
 		t.Fatalf("the last of %v reads as %+v, %v, %v", out, last, ok, err)
 	}
@@ -56,7 +56,7 @@ func TestAppend_GoesOnBehindTheLastWholeCheckpointWhereverAWriterWasCutOff(t *te
 	k := key(t)
 	file := filepath.Join(t.TempDir(), "checkpoints")
 	for _, seq := range []int64{1, 2} {
-		if err := audit.Append(file, point(t, k, seq)); err != nil {
+		if err := witness.Append(file, point(t, k, seq)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,7 +84,7 @@ func TestAppend_GoesOnBehindTheLastWholeCheckpointWhereverAWriterWasCutOff(t *te
 			if got := fmt.Sprint(kept(t, torn, k)); got != want {
 				t.Fatalf("cut at %d: %s before", cut, got)
 			}
-			if err := audit.Append(torn, point(t, k, 3)); err != nil {
+			if err := witness.Append(torn, point(t, k, 3)); err != nil {
 				t.Fatal(err)
 			}
 			if got := fmt.Sprint(kept(t, torn, k)); got != strings.Replace(strings.Replace(want, "]", " 3]", 1), "[ ", "[", 1) {
@@ -97,7 +97,7 @@ func TestAppend_GoesOnBehindTheLastWholeCheckpointWhereverAWriterWasCutOff(t *te
 		t.Fatal(err)
 	}
 	third := point(t, k, 3)
-	if err := audit.Append(file, third); err != nil || fmt.Sprint(kept(t, file, k)) != "[1 2 3]" {
+	if err := witness.Append(file, third); err != nil || fmt.Sprint(kept(t, file, k)) != "[1 2 3]" {
 		t.Errorf("behind zeros: %v, %v", kept(t, file, k), err)
 	}
 	if now, err := os.ReadFile(file); err != nil || string(now) != string(full)+string(third)+"\n\n\n" {
@@ -109,7 +109,7 @@ func TestAppend_NeverTouchesAWholeCheckpointThatIsWrong(t *testing.T) {
 	t.Parallel()
 	k := key(t)
 	file := filepath.Join(t.TempDir(), "checkpoints")
-	if err := audit.Append(file, point(t, k, 1)); err != nil {
+	if err := witness.Append(file, point(t, k, 1)); err != nil {
 		t.Fatal(err)
 	}
 	good, err := os.ReadFile(file)
@@ -120,16 +120,16 @@ func TestAppend_NeverTouchesAWholeCheckpointThatIsWrong(t *testing.T) {
 	if err := os.WriteFile(file, append(bytes.Clone(good), wrong...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, err := audit.LastCheckpoint(file, k); err == nil || ok {
+	if _, ok, err := witness.Last(file, k); err == nil || ok {
 		t.Errorf("the last one passes: %v, %v", ok, err)
 	}
-	if err := audit.Append(file, point(t, k, 2)); err != nil {
+	if err := witness.Append(file, point(t, k, 2)); err != nil {
 		t.Fatal(err)
 	}
 	if after, err := os.ReadFile(file); err != nil || !bytes.HasPrefix(after, append(bytes.Clone(good), wrong...)) {
 		t.Errorf("it is gone: %v", err)
 	}
-	if _, err := audit.ReadCheckpoints(file, k); err == nil || !strings.Contains(err.Error(), "checkpoint 2") {
+	if _, err := witness.ReadAll(file, k); err == nil || !strings.Contains(err.Error(), "checkpoint 2") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -138,11 +138,11 @@ func TestAppend_RefusesWhatCouldNotBeReadBack(t *testing.T) {
 	t.Parallel()
 	k := key(t)
 	file := filepath.Join(t.TempDir(), "checkpoints")
-	if err := audit.Append(file, point(t, k, 1)); err != nil {
+	if err := witness.Append(file, point(t, k, 1)); err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range map[string][]byte{"too long": append(bytes.Repeat([]byte("x"), 1<<20), '\n'), "cut": []byte("ellis"), "empty": nil} {
-		if err := audit.Append(file, text); err == nil {
+		if err := witness.Append(file, text); err == nil {
 			t.Errorf("%s: it is kept", name)
 		}
 	}
@@ -164,7 +164,7 @@ func TestAppend_OneOfManyAtATime(t *testing.T) {
 	for _, text := range texts {
 		wg.Go(func() {
 			<-start
-			if err := audit.Append(file, text); err != nil {
+			if err := witness.Append(file, text); err != nil {
 				t.Error(err)
 			}
 		})
@@ -202,7 +202,7 @@ func (l log) Walk(_ context.Context, writer string, after int64, f func(chain.Re
 
 func TestBehind_LooksAtWhatWasSignedAndNotOnlyAtHowMuch(t *testing.T) {
 	t.Parallel()
-	c := audit.Checkpoint{Heads: []chain.Head{{Writer: "wrt_a", Seq: 5, Hash: log{}.hash(5)}}}
+	c := witness.Checkpoint{Heads: []chain.Head{{Writer: "wrt_a", Seq: 5, Hash: log{}.hash(5)}}}
 	for name, l := range map[string]log{
 		"at it": {head: 5}, "beyond it": {head: 9}, "beyond it, and something later differs": {head: 9, differs: map[int64]byte{6: 1}},
 	} {
