@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,6 +66,12 @@ func (a *Agent) Cookies(u *url.URL) []*http.Cookie { return a.http.Jar.Cookies(u
 
 // SetCookies puts cookies into the jar, as an answer from u would.
 func (a *Agent) SetCookies(u *url.URL, c ...*http.Cookie) { a.http.Jar.SetCookies(u, c) }
+
+// Via lets requests go by a transport in place of the default one.
+func (a *Agent) Via(t http.RoundTripper) { a.http.Transport = t }
+
+// ErrNoForm is returned by Submit where nothing was sent.
+var ErrNoForm = errors.New("no such form")
 
 // Get opens a page, relative to the present one, and follows redirects.
 func (a *Agent) Get(ctx context.Context, ref string) error {
@@ -157,7 +164,8 @@ func (a *Agent) Follow(ctx context.Context, part string) error {
 }
 
 // Submit fills the first form that has all the named fields (or, with none named, the first form whose action or button
-// contains part) and submits it with its first button, or the button whose name, value or text contains part.
+// contains part) and submits it with its first button, or the button whose name, value or text contains part. Errors:
+// ErrNoForm; those of sending it.
 func (a *Agent) Submit(ctx context.Context, part string, fields map[string]string) error {
 	for _, f := range a.Page.Forms {
 		b, ok := f.button(part)
@@ -179,7 +187,7 @@ func (a *Agent) Submit(ctx context.Context, part string, fields map[string]strin
 		}
 		return a.Get(ctx, withQuery(f.Action, v))
 	}
-	return fmt.Errorf("no form with button %q and fields %v on %s (%d): %s", part, fields, a.Page.URL, a.Page.Status, a.Page.Text)
+	return fmt.Errorf("%w: with button %q and fields %v on %s (%d): %s", ErrNoForm, part, fields, a.Page.URL, a.Page.Status, a.Page.Text)
 }
 
 func withQuery(action string, v url.Values) string {

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -49,7 +50,7 @@ func TestSubmit_SendsWhatABrowserWould(t *testing.T) {
 	if a.Page.Title != "Sign in" || a.Page.Lang != "es" || !strings.Contains(a.Page.Text, "Hello there") || strings.Contains(a.Page.Text, "document") {
 		t.Fatalf("read %+v", a.Page)
 	}
-	if err := a.Submit(t.Context(), "Allow", map[string]string{"nobody": "x"}); err == nil {
+	if err := a.Submit(t.Context(), "Allow", map[string]string{"nobody": "x"}); !errors.Is(err, agent.ErrNoForm) {
 		t.Fatal("submitted a form without that field")
 	}
 	if err := a.Submit(t.Context(), "Allow", map[string]string{"who": "ann"}); err != nil {
