@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +47,7 @@ type backup struct {
 
 // backUp makes a copy, verifies it, and records that it was made.
 func backUp(ctx context.Context, st *sqlstore.Store, file string) (b backup, err error) {
-	err = intoNew(file, func(part string) error {
+	err = sqldb.Place(file, func(part string) error {
 		if err := st.Backup(ctx, part); err != nil {
 			return err
 		}
@@ -68,7 +64,7 @@ func backUp(ctx context.Context, st *sqlstore.Store, file string) (b backup, err
 // checkCopy verifies a backup and says what it holds.
 func checkCopy(ctx context.Context, file string) (b backup, err error) {
 	b.File = file
-	if b.SHA256, b.Bytes, err = digest(file); err != nil {
+	if b.SHA256, b.Bytes, err = sqldb.Digest(file); err != nil {
 		return b, err
 	}
 	st, err := sqlstore.OpenCopy(ctx, file)
@@ -78,50 +74,4 @@ func checkCopy(ctx context.Context, file string) (b backup, err error) {
 	defer func() { err = errors.Join(err, st.Close()) }()
 	b.Holdings, err = st.CheckCopy(ctx)
 	return b, err
-}
-
-func digest(file string) (sum string, size int64, err error) {
-	f, err := os.Open(file) //nolint:gosec // the operator names the file
-	if err != nil {
-		return "", 0, err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	h := sha256.New()
-	size, err = io.Copy(h, f)
-	return hex.EncodeToString(h.Sum(nil)), size, err
-}
-
-// intoNew has a file made under a name of its own, and gives it the name that was asked for when it is whole and on disk. It
-// never replaces anything: the name is claimed first.
-func intoNew(file string, fill func(part string) error) (err error) {
-	part := file + ".part"
-	var made []string
-	defer func() {
-		if err == nil {
-			return
-		}
-		for _, name := range made {
-			err = errors.Join(err, os.Remove(name))
-		}
-	}()
-	for _, name := range []string{file, part} {
-		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the operator names the file
-		if err != nil {
-			return err
-		}
-		made = append(made, name)
-		if err := f.Close(); err != nil {
-			return err
-		}
-	}
-	if err := fill(part); err != nil {
-		return err
-	}
-	if err := sqldb.Durable(part); err != nil {
-		return err
-	}
-	if err := os.Rename(part, file); err != nil {
-		return err
-	}
-	return sqldb.Durable(file)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"ellis.example/idp/internal/clock"
 	epochs "ellis.example/idp/internal/epoch"
 	"ellis.example/idp/internal/keyring"
+	"ellis.example/idp/internal/sqldb"
 	"ellis.example/idp/internal/store/sqlstore"
 	"ellis.example/idp/internal/witness"
 )
@@ -77,11 +77,8 @@ func restoreFile(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %s", file, explain(err))
 	}
-	err = intoNew(path, func(part string) error {
-		if err := copyFile(part, file); err != nil {
-			return err
-		}
-		sum, _, err := digest(part)
+	err = sqldb.Place(path, func(part string) error {
+		sum, err := sqldb.CopyFile(part, file)
 		if err == nil && sum != b.SHA256 {
 			err = errors.New("the backup changed while it was read")
 		}
@@ -95,20 +92,6 @@ func restoreFile(cmd *cobra.Command, file string) error {
 	}
 	b.File = path
 	return say(cmd, b, path+": "+b.Holdings.String(), "It is not served before `idp restore --accept`.")
-}
-
-func copyFile(to, from string) (err error) {
-	in, err := os.Open(from) //nolint:gosec // the operator names the file
-	if err != nil {
-		return err
-	}
-	defer in.Close()                                       //nolint:errcheck // only read
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_TRUNC, 0) //nolint:gosec // the operator names the file
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
 }
 
 // accepted accepts a restored database and prints what that came to.
