@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,57 +19,135 @@ import (
 // turns away only what would have waited longer than anybody does.
 const most = 1024
 
-// ErrBusy is why a request was turned away. It says when to come back.
-var ErrBusy = fault.New(fault.Unavailable, "temporarily_unavailable", "too many requests at the moment: try again in a few seconds").After(2 * time.Second)
+// The reasons why a request is turned away.
+var (
+	// ErrBusy says when to come back.
+	ErrBusy = fault.New(fault.Unavailable, "temporarily_unavailable", "too many requests at the moment: try again in a few seconds").After(2 * time.Second)
+	// ErrSlow is answered with 408.
+	ErrSlow = fault.New(fault.Invalid, "request_timeout", "the request took too long to arrive")
+	// ErrGone says that the connection was dropped: nobody reads an answer.
+	ErrGone = errors.New("the connection was dropped before the request had arrived")
+)
 
-// Places counts the requests under way. Its zero value is ready. It is safe for concurrent use.
-type Places struct{ n atomic.Int64 }
-
-// Take takes a place for r, and reports whether there was one. Who got one calls Leave. The body is read before, which the
-// caller has bounded: one who sends it byte by byte holds up nobody else.
-func (p *Places) Take(r *http.Request) bool {
-	if p.n.Load() >= most { // the body would be read for nothing
-		return false
-	}
-	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = readAhead(r.Body)
-	}
-	if p.n.Add(1) <= most {
-		return true
-	}
-	p.n.Add(-1)
-	return false
+// Places counts the requests under way. It is safe for concurrent use.
+type Places struct {
+	n     atomic.Int64
+	most  int64
+	count func(what string)
 }
 
-// Leave gives the place back.
-func (p *Places) Leave() { p.n.Add(-1) }
+// Places returns places for n requests of these connections; 0: for as many as can be worked on. There are never more than for
+// half of the connections, so that there is room for who needs no place.
+func (c *Connections) Places(n int) *Places {
+	if n <= 0 {
+		n = most
+	}
+	if c == nil {
+		return &Places{most: int64(n), count: func(string) {}}
+	}
+	return &Places{most: int64(max(1, min(n, c.limits.Connections/2))), count: c.count}
+}
+
+// Taken is how many requests are under way.
+func (p *Places) Taken() int64 { return p.n.Load() }
+
+// Take takes a place for r. Who got one calls Leave. The body is read before, which the caller has bounded: one who sends it
+// byte by byte holds up nobody else. Errors: ErrBusy, ErrSlow, ErrGone.
+func (p *Places) Take(r *http.Request) error {
+	if p.n.Load() >= p.most { // the body would be read for nothing
+		p.count(CountPlaces)
+		return ErrBusy
+	}
+	if err := p.Arrive(r); err != nil {
+		return err
+	}
+	if p.n.Add(1) > p.most {
+		p.Leave(r)
+		p.count(CountPlaces)
+		return ErrBusy
+	}
+	return nil
+}
+
+// Leave gives the place of r back. From now on it is its client's turn.
+func (p *Places) Leave(r *http.Request) {
+	p.Free()
+	Answered(r)
+}
+
+// Free gives a place back whose request goes on: it only waits. Answered ends it.
+func (p *Places) Free() { p.n.Add(-1) }
+
+// Arrive waits for the whole of r, without a place. Until Answered its connection is kept. Errors: ErrBusy, ErrSlow, ErrGone.
+func (p *Places) Arrive(r *http.Request) error {
+	if r.Body != nil && r.Body != http.NoBody {
+		text, err := io.ReadAll(r.Body)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			p.count(CountSlow)
+			return ErrSlow.Because(err)
+		}
+		r.Body = readBody(text, err, r.Body)
+	}
+	k := connOf(r.Context())
+	switch {
+	case k == nil:
+	case !k.work():
+		return ErrGone
+	case k.of.overloaded(k):
+		k.wait()
+		p.count(CountBytes)
+		return ErrBusy
+	}
+	return nil
+}
+
+// Answered says that r is answered but for what its client has to take: a connection on which nobody does may be dropped.
+func Answered(r *http.Request) {
+	if k := connOf(r.Context()); k != nil {
+		k.release()
+		k.wait()
+	}
+}
 
 // TurnAwayPerson answers a browser in plain text, and reports whether it is one: rendering a page would cost what is lacking.
-func TurnAwayPerson(w http.ResponseWriter, r *http.Request) bool {
+func TurnAwayPerson(w http.ResponseWriter, r *http.Request, status int, f *fault.Error) bool {
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
 		return false
 	}
-	http.Error(w, ErrBusy.Message, http.StatusServiceUnavailable)
+	http.Error(w, f.Message, status)
 	return true
 }
 
-// readAhead returns a body that tells what b told, its error included.
-func readAhead(b io.ReadCloser) io.ReadCloser {
-	text, err := io.ReadAll(b)
+// readBody returns a body that tells what was read, and the error that ended it.
+func readBody(text []byte, err error, c io.Closer) io.ReadCloser {
 	if err == nil {
 		err = io.EOF
 	}
-	return &readBody{Reader: bytes.NewReader(text), end: err, Closer: b}
+	return &body{Reader: bytes.NewReader(text), text: text, end: err, Closer: c}
 }
 
-type readBody struct {
+// Text is what arrived of the body of r, which nobody may change, and the error that ended it. Before Take or Arrive it is
+// empty.
+func Text(r *http.Request) ([]byte, error) {
+	b, ok := r.Body.(*body)
+	if !ok {
+		return nil, nil
+	}
+	if errors.Is(b.end, io.EOF) {
+		return b.text, nil
+	}
+	return b.text, b.end
+}
+
+type body struct {
 	*bytes.Reader
 	io.Closer
-	end error
+	text []byte
+	end  error
 }
 
 // Read implements io.Reader.
-func (b *readBody) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	if errors.Is(err, io.EOF) {
 		err = b.end
@@ -77,7 +156,7 @@ func (b *readBody) Read(p []byte) (int, error) {
 }
 
 // WriteTo implements io.WriterTo with the error that ended the body, which that of bytes.Reader would leave out.
-func (b *readBody) WriteTo(w io.Writer) (int64, error) {
+func (b *body) WriteTo(w io.Writer) (int64, error) {
 	n, err := b.Reader.WriteTo(w)
 	if err == nil && !errors.Is(b.end, io.EOF) {
 		err = b.end

@@ -11,7 +11,6 @@ import (
 
 	"ellis.example/caseservice/internal/fault"
 	"ellis.example/caseservice/internal/ident"
-	"ellis.example/caseservice/internal/shed"
 )
 
 // maxBody bounds what anybody may send, in bytes. The largest honest body is the form of a claim.
@@ -42,6 +41,8 @@ type Edge struct {
 	Log     *slog.Logger
 	HSTS    bool // the service is reached by https
 	Observe func(route string, status int, took time.Duration)
+	// Load bounds what all requests use together; nil: there are places for requests, and connections are not bounded.
+	Load *Load
 }
 
 // The headers of every answer. Shared slices: they are never changed.
@@ -57,7 +58,10 @@ var (
 
 // Wrap returns h behind the edge. Requests beyond what can be worked on are turned away.
 func (e Edge) Wrap(h http.Handler) http.Handler {
-	places := &shed.Places{}
+	load := e.Load
+	if load == nil {
+		load = unbounded()
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now() //nolint:forbidigo // it measures, and decides nothing
 		info := &Info{ID: ident.New("req"), Route: "other"}
@@ -68,23 +72,8 @@ func (e Edge) Wrap(h http.Handler) http.Handler {
 		if r.Body != nil {
 			r.Body = http.MaxBytesReader(rec, r.Body, maxBody)
 		}
-		if !places.Take(r) {
-			info.Cause = shed.ErrBusy
-			turnAway(rec, r, info.ID)
-			return
-		}
-		defer places.Leave()
-		h.ServeHTTP(rec, r)
+		load.admit(h, rec, r, info)
 	})
-}
-
-// turnAway says that there is no place.
-func turnAway(w http.ResponseWriter, r *http.Request, id string) {
-	pause := shed.ErrBusy.RetryAfter
-	setRetryAfter(w.Header(), pause)
-	if !shed.TurnAwayPerson(w, r) {
-		WriteProblem(w, ProblemOf(shed.ErrBusy, id), pause)
-	}
 }
 
 func (e Edge) headers(h http.Header, id string) {

@@ -36,6 +36,8 @@ type Config struct {
 	ErrorPage func(w http.ResponseWriter, r *http.Request, f *fault.Error)
 	// Observe is told about every answer; nil: nobody is.
 	Observe func(route, method string, status int, took time.Duration)
+	// Load bounds what all requests use together; nil: there are places for requests, and connections are not bounded.
+	Load *Load
 }
 
 // Edge is what every public request passes.
@@ -43,11 +45,13 @@ type Edge struct {
 	cfg     Config
 	Cookies Cookies
 	cross   *http.CrossOriginProtection
-	under   shed.Places
 }
 
 // NewEdge returns the edge of one issuer.
 func NewEdge(cfg Config) *Edge {
+	if cfg.Load == nil {
+		cfg.Load = unbounded()
+	}
 	return &Edge{cfg: cfg, Cookies: Cookies{secure: cfg.Issuer.Scheme == "https"}, cross: http.NewCrossOriginProtection()}
 }
 
@@ -59,8 +63,9 @@ type Request struct {
 	Client    string
 	Txn       string
 
-	route string
-	cause error
+	route  string
+	cause  error
+	places *shed.Places // that it has one of; nil: it has none
 }
 
 type requestKey struct{}

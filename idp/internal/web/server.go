@@ -32,6 +32,7 @@ type Servers struct {
 	Public  http.Handler
 	Private http.Handler
 	State   *State
+	Load    *Load // bounds the public connections; nil: nothing does
 	// Notice is how long everything is answered on at the end, while /readyz says 503, so that whoever balances the load sees
 	// it and sends nothing more before the listener closes.
 	Notice time.Duration
@@ -66,6 +67,9 @@ func (s *State) Serving() bool { return s.ready.Load() && !s.draining.Load() }
 // Run serves both listeners until ctx ends, then gives notice and lets requests finish. It closes the listeners.
 func (s Servers) Run(ctx context.Context, public, private net.Listener) error {
 	pub, priv := s.server(s.lastAnswers(s.Public)), s.server(s.Private)
+	if s.Load != nil {
+		public = s.Load.conns.Guard(pub, public)
+	}
 	failed := make(chan error, 2)
 	for srv, l := range map[*http.Server]net.Listener{pub: public, priv: private} {
 		go func() {

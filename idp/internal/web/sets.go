@@ -3,6 +3,9 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+
+	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/shed"
 )
 
 // Events serves h on a route of security events: never cached, errors as RFC 8936 §2.6 and RFC 8935 §2.3 have them.
@@ -10,11 +13,30 @@ func (e *Edge) Events(h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info := named(r)
 		w.Header()["Cache-Control"] = noStore
-		if err := h(w, r); err != nil {
+		err := readable(r)
+		if err == nil {
+			err = h(w, r)
+		}
+		if err != nil {
 			info.cause = err
 			writeEvents(w, OAuthOf(err, info.ID))
 		}
 	})
+}
+
+var errDeep = fault.New(fault.Invalid, "json_depth", "the JSON is nested too deeply")
+
+// readable refuses a body that is too large or nested too deeply, whoever sends it. Errors: that of a body that is too large,
+// errDeep.
+func readable(r *http.Request) error {
+	text, err := shed.Text(r)
+	switch {
+	case tooLarge(err):
+		return err
+	case deep(text):
+		return errDeep
+	}
+	return nil
 }
 
 func writeEvents(w http.ResponseWriter, o *OAuthError) {

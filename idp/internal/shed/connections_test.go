@@ -1,0 +1,331 @@
+package shed_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/shed"
+)
+
+// patience is far more than anything here takes.
+const patience = 20 * time.Second
+
+// world is a server whose connections are bounded.
+type world struct {
+	*testing.T
+	conns  *shed.Connections
+	places *shed.Places
+	addr   string
+
+	mu      sync.Mutex
+	counted map[string]int
+
+	entered, release chan struct{} // of requests to /held
+}
+
+func newWorld(t *testing.T, l shed.Limits) *world {
+	t.Helper()
+	w := &world{T: t, counted: map[string]int{}, entered: make(chan struct{}, 1024), release: make(chan struct{})}
+	w.conns = shed.NewConnections(l, func(what string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.counted[what]++
+	})
+	w.places = w.conns.Places(0)
+	nl, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(w.serve), ReadHeaderTimeout: time.Minute, ReadTimeout: 2 * time.Second, IdleTimeout: time.Minute}
+	ended := make(chan error, 1)
+	guarded := w.conns.Guard(srv, nl)
+	go func() { ended <- srv.Serve(guarded) }()
+	w.addr = nl.Addr().String()
+	t.Cleanup(func() {
+		_ = srv.Close()
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+		w.until("every connection is forgotten", func() bool { return w.conns.Open() == 0 && w.conns.Held() == 0 })
+	})
+	return w
+}
+
+func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/ready" { // it needs no place
+		_, _ = rw.Write(make([]byte, 8<<20))
+		return
+	}
+	switch err := w.places.Take(r); {
+	case errors.Is(err, shed.ErrGone):
+		panic(http.ErrAbortHandler)
+	case errors.Is(err, shed.ErrSlow):
+		http.Error(rw, err.Error(), http.StatusRequestTimeout)
+		return
+	case err != nil:
+		http.Error(rw, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	defer w.places.Leave(r)
+	if r.URL.Path == "/held" {
+		w.entered <- struct{}{}
+		<-w.release
+	}
+	if r.URL.Path == "/large" {
+		_, _ = rw.Write(make([]byte, 3<<10)) // it fits into a buffer
+	}
+	text, _ := io.ReadAll(r.Body)
+	_, _ = fmt.Fprintf(rw, "%d bytes", len(text))
+}
+
+func (w *world) until(what string, done func() bool) {
+	w.Helper()
+	for end := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			w.Fatalf("never: %s; open %d, held %d, counted %v", what, w.conns.Open(), w.conns.Held(), w.counts())
+		}
+	}
+}
+
+func (w *world) counts() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[string]int{}
+	for k, v := range w.counted {
+		out[k] = v
+	}
+	return out
+}
+
+// client is one connection.
+type client struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+// dial opens a connection, sends text and waits until the server has it.
+func (w *world) dial(text string) *client {
+	w.Helper()
+	nc, err := (&net.Dialer{}).DialContext(w.Context(), "tcp", w.addr)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { _ = nc.Close() })
+	c := &client{nc, bufio.NewReader(nc)}
+	c.send(text)
+	return c
+}
+
+func (c *client) send(text string) { _, _ = io.WriteString(c, text) } // who was dropped finds out when it reads
+
+// answer is the status and the body of the next answer.
+func (c *client) answer() (int, string) {
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	res, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return res.StatusCode, string(body)
+}
+
+// there reports whether the server has kept the connection.
+func (c *client) there() bool {
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	_, err := c.in.Peek(1)
+	return errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+func TestConnections_WhoWaitedLongestMakesRoom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shed.Limits{Connections: 16})
+	held := w.dial("GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-w.entered
+	var idle []*client
+	for i := range 15 {
+		c := w.dial(map[bool]string{true: get, false: "GET / HT"}[i%2 == 0])
+		if i%2 == 0 {
+			if status, _ := c.answer(); status != http.StatusOK {
+				t.Fatal(status)
+			}
+		}
+		idle = append(idle, c)
+		w.until("it is taken in", func() bool { return w.conns.Open() == i+2 })
+	}
+	fresh := w.dial(get)
+	if status, body := fresh.answer(); status != http.StatusOK {
+		t.Errorf("the one more: %d %s", status, body)
+	}
+	gone := 0
+	for i, c := range idle {
+		if !c.there() {
+			if gone++; i > 1 {
+				t.Errorf("number %d has made room, and older ones had not", i)
+			}
+		}
+	}
+	if gone == 0 || w.counts()[shed.CountRoom] != gone {
+		t.Errorf("%d are gone, %v", gone, w.counts())
+	}
+	for range 100 {
+		if status, body := w.dial(get).answer(); status != http.StatusOK {
+			t.Fatalf("in a flood: %d %s", status, body)
+		}
+	}
+	if n := w.conns.Open(); n > 16 {
+		t.Errorf("%d are open", n)
+	}
+	close(w.release)
+	if status, body := held.answer(); status != http.StatusOK {
+		t.Errorf("the request that was worked on: %d %s", status, body)
+	}
+}
+
+func TestConnections_WhereAllAreWorkedForANewOneIsClosed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shed.Limits{Connections: 4})
+	w.places = (*shed.Connections)(nil).Places(4)
+	var all []*client
+	for range 4 {
+		all = append(all, w.dial("GET /held HTTP/1.1\r\nHost: x\r\n\r\n"))
+		<-w.entered
+	}
+	if status, _ := w.dial(get).answer(); status != 0 {
+		t.Errorf("a fifth got an answer: %d", status)
+	}
+	if w.counts()[shed.CountFull] != 1 {
+		t.Error(w.counts())
+	}
+	close(w.release)
+	for _, c := range all {
+		if status, body := c.answer(); status != http.StatusOK {
+			t.Errorf("%d %s", status, body)
+		}
+	}
+	if status, _ := w.dial(get).answer(); status != http.StatusOK {
+		t.Errorf("afterwards: %d", status)
+	}
+}
+
+// Half of the connections are for who needs no place.
+func TestPlaces_AreNoMoreThanForHalfOfTheConnections(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shed.Limits{Connections: 8})
+	for range 4 {
+		w.dial("GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+		<-w.entered
+	}
+	if n := w.places.Taken(); n != 4 {
+		t.Errorf("%d places are taken", n)
+	}
+	if status, _ := w.dial(get).answer(); status != http.StatusServiceUnavailable {
+		t.Errorf("one more: %d", status)
+	}
+	if w.counts()[shed.CountPlaces] != 1 {
+		t.Error(w.counts())
+	}
+	close(w.release)
+}
+
+// What is sent of requests that do not end is bounded, and short lines of headers count for what they become.
+func TestConnections_UnfinishedRequestsHoldNoMoreThanTheyMay(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"bodies":  "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("b", 20_000),
+		"headers": "GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("h", 20_000),
+		"lines":   "GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("a:\r\n", 150),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const most = 256 << 10
+			w := newWorld(t, shed.Limits{Connections: 1000, Bytes: most})
+			held := w.dial("POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 30000\r\n\r\n" + strings.Repeat("h", 30_000))
+			<-w.entered
+			var slow []*client
+			for range 50 {
+				slow = append(slow, w.dial(text))
+			}
+			w.until("the oldest were dropped", func() bool { return w.counts()[shed.CountHeld] > 20 && w.conns.Held() <= most })
+			if slow[0].there() {
+				t.Error("the oldest is still there")
+			}
+			if status, body := w.dial("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("b", 20_000)).answer(); status != http.StatusOK || body != "20000 bytes" {
+				t.Errorf("who sends it in one go: %d %s", status, body)
+			}
+			close(w.release)
+			if status, body := held.answer(); status != http.StatusOK || body != "30000 bytes" {
+				t.Errorf("the one that was worked on: %d %s", status, body)
+			}
+		})
+	}
+}
+
+func TestPlaces_WhereWhatIsWorkedOnHoldsTooMuchTheNextIsTurnedAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shed.Limits{Connections: 100, Bytes: 64 << 10})
+	large := "POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 30000\r\n\r\n" + strings.Repeat("h", 30_000)
+	for range 2 {
+		w.dial(large)
+		<-w.entered
+	}
+	if status, _ := w.dial(large).answer(); status != http.StatusServiceUnavailable {
+		t.Errorf("a third: %d", status)
+	}
+	if w.counts()[shed.CountBytes] != 1 {
+		t.Error(w.counts())
+	}
+	if status, _ := w.dial(get).answer(); status != http.StatusOK {
+		t.Errorf("a small one: %d", status)
+	}
+	close(w.release)
+}
+
+// Whoever asks and does not take the answers keeps neither a place nor a connection from others.
+func TestConnections_WhoTakesNoAnswerIsDropped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shed.Limits{Connections: 8})
+	w.places = (*shed.Connections)(nil).Places(100)
+	for range 8 {
+		w.dial(strings.Repeat("GET /ready HTTP/1.1\r\nHost: x\r\n\r\n", 4))
+	}
+	for range 8 {
+		w.dial(strings.Repeat("GET /large HTTP/1.1\r\nHost: x\r\n\r\n", 3_000))
+	}
+	for range 20 {
+		if status, body := w.dial(get).answer(); status != http.StatusOK {
+			t.Fatalf("beside them: %d %s", status, body)
+		}
+	}
+	w.until("no place is taken", func() bool { return w.places.Taken() == 0 })
+}
+
+func TestPlaces_ABodyThatDoesNotComeIsToldSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shed.Limits{})
+	c := w.dial("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+	if status, body := c.answer(); status != http.StatusRequestTimeout || !strings.Contains(body, shed.ErrSlow.Message) {
+		t.Errorf("%d %s", status, body)
+	}
+	if w.counts()[shed.CountSlow] != 1 || w.places.Taken() != 0 {
+		t.Error(w.counts(), w.places.Taken())
+	}
+	if !errors.Is(shed.ErrSlow.Because(io.EOF), shed.ErrSlow) || !fault.Is(shed.ErrBusy, fault.Unavailable) || shed.ErrBusy.RetryAfter == 0 {
+		t.Error("errors lose what they are")
+	}
+}
