@@ -27,6 +27,7 @@ type metrics struct {
 	feedEvents  *prometheus.CounterVec
 	feedDelay   prometheus.Histogram
 	feedRefused prometheus.Counter
+	feedPassed  prometheus.Counter
 	asks        *prometheus.CounterVec
 }
 
@@ -48,12 +49,16 @@ func newMetrics() *metrics {
 		units:    prometheus.NewCounter(counter("ledger_units_total", "Units of work in those commits: several share one.")),
 		commitIn: prometheus.NewHistogram(histogram("ledger_commit_seconds", "Time of a commit, with its fsync.")),
 
-		feedEvents:  prometheus.NewCounterVec(counter("feed_events_total", "Revocations that took effect, by type."), []string{"type"}),
-		feedDelay:   prometheus.NewHistogram(histogram("feed_delay_seconds", "From a revocation at the issuer to its effect here.")),
-		feedRefused: prometheus.NewCounter(counter("feed_refused_total", "Answers of the feed that were refused as a whole.")),
+		feedEvents: prometheus.NewCounterVec(counter("feed_events_total", "Revocations that took effect, by type."), []string{"type"}),
+		feedDelay: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "feed_delay_seconds", Help: "From a revocation at the issuer to its effect here; what is read at a start is not counted.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .15, .2, .3, .5, 1, 2.5, 5, 10, 60}, // those of the issuer's half
+		}),
+		feedRefused: prometheus.NewCounter(counter("feed_refused_total", "Answers of the feed that were refused, for what is wrong with them or with an event in them.")),
+		feedPassed:  prometheus.NewCounter(counter("feed_passed_total", "Events that stayed unreadable and that the feed went on without: for seven minutes the issuer is asked about each token.")),
 		asks:        prometheus.NewCounterVec(counter("introspections_total", "Tokens that the issuer was asked about, because its feed is silent, by outcome: active, inactive, failed."), []string{"outcome"}),
 	}
-	m.registry.MustRegister(m.requests, m.took, m.tokens, m.fetches, m.commits, m.units, m.commitIn, m.feedEvents, m.feedDelay, m.feedRefused, m.asks,
+	m.registry.MustRegister(m.requests, m.took, m.tokens, m.fetches, m.commits, m.units, m.commitIn, m.feedEvents, m.feedDelay, m.feedRefused, m.feedPassed, m.asks,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	return m
 }
@@ -75,6 +80,9 @@ func (m *metrics) event(kind string, delay time.Duration) {
 		m.feedDelay.Observe(delay.Seconds())
 	}
 }
+
+// passed is told how many events could not be read and were gone on without.
+func (m *metrics) passed(n int) { m.feedPassed.Add(float64(n)) }
 
 // asked is told of each introspection.
 func (m *metrics) asked(outcome string) { m.asks.WithLabelValues(outcome).Inc() }

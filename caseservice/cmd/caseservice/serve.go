@@ -68,7 +68,7 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 	from := issuer.New(issuer.Options{URL: s.issuer, Clock: clock.System{}, Log: log, CountFetch: m.fetch})
 	events := feed.New(feed.Options{
 		Issuer: from, Audience: s.audience, ClientID: s.clientID, Secret: secret, Patience: s.patience, Clock: clock.System{}, Log: log,
-		Observe: feed.Observer{Applied: m.event, Refused: m.feedRefused.Inc, Asked: m.asked},
+		Observe: feed.Observer{Applied: m.event, Refused: m.feedRefused.Inc, Passed: m.passed, Asked: m.asked},
 	})
 	tokens := accesstoken.New(accesstoken.Options{Issuer: from, Audience: s.audience, Revocations: events, Clock: clock.System{}, CountToken: m.token})
 	handler, err := api.New(api.Options{

@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -132,23 +134,102 @@ func TestServe_FollowsWhatItsIssuerRevokes(t *testing.T) {
 	_, body := p.get(p.private + "/metrics")
 	for _, want := range []string{
 		`caseservice_feed_events_total{type="session-revoked"} 1`, "caseservice_feed_delay_seconds_count 1", "caseservice_feed_age_seconds ", "caseservice_feed_revocations 1",
-		"caseservice_feed_refused_total 0", `caseservice_tokens_total{result="revoked"}`,
+		"caseservice_feed_refused_total 0", "caseservice_feed_passed_total 0", `caseservice_tokens_total{result="revoked"}`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in the metrics", want)
 		}
 	}
 	issuer.Publish(issuer.Event(issuertest.SessionRevoked, "sid-x").With("aud", "http://localhost:9999"))
-	until("it is counted", func() bool {
+	issuer.Revoke(issuertest.SessionRevoked, "sid-y")
+	until("what came with a bad event counts", func() bool {
+		status, _ := p.get(p.public+"/v1/cases", "Authorization", "Bearer "+issuer.Sign(issuer.Person("sub-ana", "cases:read").With("sid", "sid-y")))
+		return status == http.StatusUnauthorized
+	})
+	until("the bad one is counted", func() bool {
 		_, body := p.get(p.private + "/metrics")
 		return !strings.Contains(body, "caseservice_feed_refused_total 0")
 	})
-	if log := p.log.String(); !strings.Contains(log, "refused as a whole") || strings.Contains(log, "case/api") {
+	until("the feed goes on without it, and nobody believes it", func() bool {
+		_, metrics := p.get(p.private + "/metrics")
+		_, ready := p.get(p.private + "/readyz")
+		return strings.Contains(metrics, "caseservice_feed_passed_total 1") && strings.Contains(ready, "revocation feed")
+	})
+	if log := p.log.String(); !strings.Contains(log, "the answer was refused") || !strings.Contains(log, `"level":"ERROR"`) || strings.Contains(log, "case/api") {
 		t.Error(log)
 	}
 	p.signal(syscall.SIGTERM)
 	if status := p.wait(); status != exitOK {
 		t.Errorf("status %d: %s", status, p.log)
+	}
+}
+
+// A process that has just started knows nothing of what was revoked: it asks about each token until it has read all of it.
+func TestServe_BelievesNothingBeforeItHasCaughtUp(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	issuer := issuertest.Start(t, clock.NewFake(time.Now()))
+	for n := range 250 { // three answers
+		issuer.Revoke(issuertest.SessionRevoked, fmt.Sprint("sid-", n))
+	}
+	var polls atomic.Int64
+	goOn := make(chan struct{})
+	issuer.Fault(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/events/poll" || polls.Add(1) < 2 {
+			return false
+		}
+		select {
+		case <-goOn:
+			return false
+		case <-r.Context().Done():
+			return true
+		}
+	})
+	p := o.serve(issuer.URL)
+	token := func(sid string) string {
+		c := issuer.Person("sub-ana", "cases:read").With("sid", sid)
+		if sid == "sid-249" { // told in the last answer
+			issuer.Deactivate(c["jti"])
+		}
+		return "Bearer " + issuer.Sign(c)
+	}
+	ended, good := token("sid-249"), token("sid-stays")
+	for range 3 {
+		if status, body := p.get(p.public+"/v1/cases", "Authorization", ended); status != http.StatusUnauthorized {
+			t.Errorf("a token that the feed has not told of yet: %d %s", status, body)
+		}
+		if status, body := p.get(p.public+"/v1/cases", "Authorization", good); status != http.StatusOK {
+			t.Errorf("one that stands: %d %s", status, body)
+		}
+	}
+	if n := issuer.Asked(); n < 2 {
+		t.Errorf("it asked about %d tokens", n)
+	}
+	if _, body := p.get(p.private + "/readyz"); !strings.Contains(body, "revocation feed") {
+		t.Error(body)
+	}
+	issuer.Down(true)
+	for name, token := range map[string]string{"ended": token("sid-249"), "good": token("sid-stays")} {
+		if status, body := p.get(p.public+"/v1/cases", "Authorization", token); status != http.StatusServiceUnavailable {
+			t.Errorf("%s, and nobody can be asked: %d %s", name, status, body)
+		}
+	}
+	issuer.Down(false)
+	close(goOn)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, body := p.get(p.private + "/readyz"); !strings.Contains(body, "degraded") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it does not catch up: %s", p.log)
+		}
+	}
+	asked := issuer.Asked()
+	if status, _ := p.get(p.public+"/v1/cases", "Authorization", token("sid-0")); status != http.StatusUnauthorized {
+		t.Errorf("caught up: %d", status)
+	}
+	if status, _ := p.get(p.public+"/v1/cases", "Authorization", token("sid-stays")); status != http.StatusOK || issuer.Asked() != asked {
+		t.Errorf("one that stands, caught up: %d, asked %d times", status, issuer.Asked()-asked)
 	}
 }
 

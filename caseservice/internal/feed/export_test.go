@@ -6,8 +6,11 @@ import (
 	"ellis.example/caseservice/internal/issuer"
 )
 
-// Keep is how long a revocation is remembered.
-const Keep = keep
+// Keep is how long a revocation is remembered, PassAfter how long a SET may be bad.
+const (
+	Keep      = keep
+	PassAfter = passAfter
+)
 
 // Bound makes a feed keep no more than n revocations.
 func (f *Feed) Bound(n int64) {

@@ -43,10 +43,12 @@ type Options struct {
 // Observer is told what happens. Each part may be nil.
 type Observer struct {
 	// Applied is told of each event: the name of its type, and how long after the issuer wrote it down it took effect here;
-	// negative when the event does not say when that was.
+	// negative when the event does not say when that was, or when the feed is not followed yet but read from its beginning.
 	Applied func(name string, delay time.Duration)
-	// Refused is told of each answer that was refused as a whole.
+	// Refused is told of each answer that was refused.
 	Refused func()
+	// Passed is told how many SETs the feed has just gone on without.
+	Passed func(n int)
 	// Asked is told of each introspection: "active", "inactive", "failed".
 	Asked func(outcome string)
 }
@@ -72,11 +74,14 @@ type Feed struct {
 	revoked *revoked
 	asks    *introspector
 	began   time.Time
-	heard   atomic.Pointer[time.Time] // when the view was last complete; nil: not since a start without a cursor
+	heard   atomic.Pointer[time.Time] // when the view was last complete at the issuer; nil: not since a start without a cursor
 	doubt   atomic.Pointer[time.Time] // until when the feed is not enough, because something could not be kept
 
-	cursor string // Follow's alone
-	failed int    // turns in a row, Follow's alone
+	// Follow's alone:
+	cursor  string
+	failed  int                  // turns in a row
+	applied map[string]bool      // by jti, what came since the cursor last moved
+	bad     map[string]time.Time // by jti, since when a SET of the last answer is bad
 }
 
 // New returns a Feed that knows nothing yet and is not fresh.
@@ -93,7 +98,7 @@ func New(o Options) *Feed {
 	f := &Feed{
 		issuer: o.Issuer, audience: o.Audience, clientID: o.ClientID, secret: o.Secret, patience: o.Patience,
 		clock: o.Clock, log: o.Log, observe: o.Observe.filled(), polls: issuer.NewClient(pollTimeout),
-		revoked: newRevoked(maxKept), began: o.Clock.Now(),
+		revoked: newRevoked(maxKept), began: o.Clock.Now(), applied: map[string]bool{},
 	}
 	f.asks = newIntrospector(f)
 	return f
@@ -105,6 +110,9 @@ func (o Observer) filled() Observer {
 	}
 	if o.Refused == nil {
 		o.Refused = func() {}
+	}
+	if o.Passed == nil {
+		o.Passed = func(int) {}
 	}
 	if o.Asked == nil {
 		o.Asked = func(string) {}

@@ -296,20 +296,72 @@ func TestFollow_AClockThatIsSetBackMakesNothingFresh(t *testing.T) {
 
 func TestFollow_MeasuresTheDelayFromTheTimeOfTheEvent(t *testing.T) {
 	t.Parallel()
-	f := following(t)
-	f.issuer.Publish(f.issuer.Event(issuertest.GrantRevoked, "x").With("toe", float64(start.UnixMilli()-250)/1000))
-	f.until("applied", func() bool { return f.applied.Load() == 1 })
+	f := idle(t)
+	f.issuer.Revoke(issuertest.GrantRevoked, "before")
+	f.clock.Advance(5 * time.Minute)
+	f.begin()
+	f.until("fresh", f.Fresh)
+	if d := time.Duration(f.delay.Load()); f.applied.Load() != 1 || d >= 0 {
+		t.Errorf("what happened before the start was delayed by %v", d)
+	}
+	f.issuer.Publish(f.issuer.Event(issuertest.GrantRevoked, "x").With("toe", float64(f.clock.Now().UnixMilli()-250)/1000))
+	f.until("applied", func() bool { return f.applied.Load() == 2 })
 	if d := time.Duration(f.delay.Load()); d < 249*time.Millisecond || d > 251*time.Millisecond {
 		t.Errorf("%v", d)
 	}
 	f.issuer.Publish(f.issuer.Event(issuertest.GrantRevoked, "y").With("toe", nil))
-	f.until("applied", func() bool { return f.applied.Load() == 2 })
+	f.until("applied", func() bool { return f.applied.Load() == 3 })
 	if d := time.Duration(f.delay.Load()); d >= 0 {
 		t.Errorf("%v of an event that does not say when it happened", d)
 	}
 	f.clock.Advance(4 * time.Second)
 	if d := f.Age(); d < 0 || d > 4*time.Second {
 		t.Errorf("age %v", d)
+	}
+}
+
+// An answer that is long on its way says what was true when it began: it is as old as its question, less what it was held for.
+func TestFollow_AnAnswerIsAsOldAsItsQuestion(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		held string
+		age  time.Duration
+	}{
+		"the issuer does not say": {"", 4 * time.Second}, "it says": {`,"held":1500`, 2500 * time.Millisecond}, "it says more than can be": {`,"held":60000`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := idle(t)
+			polls := make(chan struct{}, 2)
+			f.issuer.Fault(func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path != "/events/poll" {
+					return false
+				}
+				select {
+				case polls <- struct{}{}:
+				case <-r.Context().Done():
+					return true
+				}
+				f.clock.Advance(4 * time.Second)
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = w.Write([]byte(`{"sets":{},"cursor":"c"` + c.held + `}`))
+				return true
+			})
+			polls <- struct{}{} // one answer
+			f.begin()
+			f.until("it was answered", f.Fresh)
+			if age := f.Age(); age != c.age {
+				t.Errorf("its age is %v, not %v", age, c.age)
+			}
+			f.clock.Advance(feed.DefaultPatience - c.age)
+			if !f.Fresh() {
+				t.Error("not fresh at the end of the patience")
+			}
+			f.clock.Advance(time.Millisecond)
+			if f.Fresh() {
+				t.Error("fresh after the patience")
+			}
+		})
 	}
 }
 

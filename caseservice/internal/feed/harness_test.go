@@ -29,9 +29,9 @@ type follower struct {
 	clock  *clock.Fake
 	stop   func()
 
-	applied, refused atomic.Int64
-	delay            atomic.Int64
-	log              syncBuffer
+	applied, refused, passed atomic.Int64
+	delay                    atomic.Int64
+	log                      syncBuffer
 }
 
 type syncBuffer struct {
@@ -64,6 +64,7 @@ func idle(t testing.TB) *follower {
 		Observe: feed.Observer{
 			Applied: func(_ string, d time.Duration) { f.applied.Add(1); f.delay.Store(int64(d)) },
 			Refused: func() { f.refused.Add(1) },
+			Passed:  func(n int) { f.passed.Add(int64(n)) },
 		},
 	})
 	return f

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"time"
 
 	"ellis.example/caseservice/internal/issuer"
 	"ellis.example/caseservice/internal/strictjson"
@@ -22,8 +23,8 @@ const (
 )
 
 var (
-	// errRefused: an answer was understood, and something in it is not as it has to be.
-	errRefused = errors.New("the answer was refused as a whole")
+	// errRefused: an answer came, and something in it is not as it has to be.
+	errRefused = errors.New("the answer was refused")
 	// errCursor: the issuer does not know where we were.
 	errCursor = errors.New("the issuer does not know the cursor: it begins anew")
 )
@@ -36,14 +37,17 @@ type question struct {
 	After             string   `json:"after"`
 }
 
-// news is an answer with its events, all of them verified.
+// news is an answer.
 type news struct {
-	events []event
+	events map[string]event // that were verified, by the jti of their SET
+	bad    map[string]error // SETs that are not as they have to be, and why
 	more   bool
 	cursor string
+	asOf   time.Time // everything that the issuer had said by then is in this answer or in one before
 }
 
-// poll asks once. Errors: errCursor, errRefused, and whatever keeps the issuer from answering.
+// poll asks once. Errors: errCursor, errRefused, and whatever keeps the issuer from answering; with the last, what was
+// verified before is in the news.
 func (f *Feed) poll(ctx context.Context, q question) (news, error) {
 	at, err := f.issuer.Endpoints(ctx)
 	if err != nil {
@@ -56,14 +60,20 @@ func (f *Feed) poll(ctx context.Context, q question) (news, error) {
 	if err != nil {
 		return news{}, err
 	}
+	asked := f.clock.Now()
 	text, status, err := f.post(ctx, f.polls, at.Events, jsonType, bytes.NewReader(body), maxAnswer)
+	came := f.clock.Now()
 	if status == http.StatusBadRequest && q.After != "" && saysInvalid(text) {
 		return news{}, errCursor
 	}
 	if err != nil {
 		return news{}, err
 	}
-	return f.understand(ctx, text)
+	n, held, err := f.understand(ctx, text)
+	// Not from its arrival on: an answer that was long on its way is old. The issuer says how long it held the poll, and none
+	// can have held it for longer than we waited.
+	n.asOf = asked.Add(max(0, min(held, came.Sub(asked))))
+	return n, err
 }
 
 // saysInvalid reports whether a poll was refused for what was sent (RFC 8936 §2.3): it can only be the cursor.
@@ -76,37 +86,57 @@ func saysInvalid(text []byte) bool {
 	return err == nil && code == "invalid_request"
 }
 
-// understand reads an answer and verifies every SET in it. One that is bad refuses all of them: what is left out of an
-// answer cannot be told from what was never in it.
-func (f *Feed) understand(ctx context.Context, text []byte) (news, error) {
-	var n news
+// understand reads an answer, and verifies each SET in it by itself. held is how long the issuer says that it held the poll.
+func (f *Feed) understand(ctx context.Context, text []byte) (n news, held time.Duration, err error) {
 	said, err := strictjson.Object(text)
 	if err != nil {
-		return n, fmt.Errorf("%w: %w", errRefused, err)
+		return n, 0, fmt.Errorf("%w: %w", errRefused, err)
 	}
 	sets, err := strictjson.Object(said["sets"])
 	if err != nil || len(sets) > maxEvents {
-		return n, fmt.Errorf("%w: sets is no object of at most %d", errRefused, maxEvents)
+		return n, 0, fmt.Errorf("%w: sets is no object of at most %d", errRefused, maxEvents)
 	}
 	n.cursor, err = issuer.Visible(said, "cursor", maxCursor)
 	if err != nil || n.cursor == "" {
-		return n, fmt.Errorf("%w: there is no cursor", errRefused)
+		return n, 0, fmt.Errorf("%w: there is no cursor", errRefused)
 	}
 	switch string(said["moreAvailable"]) {
 	case "true":
 		n.more = true
 	case "false", "": // RFC 8936 §2.3: absent means no
 	default:
-		return n, fmt.Errorf("%w: moreAvailable", errRefused)
+		return n, 0, fmt.Errorf("%w: moreAvailable", errRefused)
 	}
+	if held, err = heldOf(said); err != nil {
+		return n, 0, err
+	}
+	return n, held, f.verifyAll(ctx, sets, &n)
+}
+
+// heldOf reads how long a poll was held: milliseconds, and none where an issuer does not say.
+func heldOf(said map[string]json.RawMessage) (time.Duration, error) {
+	ms, _, err := issuer.Seconds(said, "held") // a whole number, too
+	if err != nil {
+		return 0, fmt.Errorf("%w: held", errRefused)
+	}
+	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// verifyAll sorts the SETs of an answer. Errors: what keeps the issuer from telling its keys.
+func (f *Feed) verifyAll(ctx context.Context, sets map[string]json.RawMessage, n *news) error {
+	n.events, n.bad = make(map[string]event, len(sets)), map[string]error{}
 	for jti := range sets {
 		e, err := f.verify(ctx, sets, jti)
-		if err != nil {
-			return n, err
+		switch {
+		case err == nil:
+			n.events[jti] = e
+		case errors.Is(err, errRefused):
+			n.bad[jti] = err
+		default:
+			return err
 		}
-		n.events = append(n.events, e)
 	}
-	return n, nil
+	return nil
 }
 
 // verify reads one SET and verifies its signature under a key of the issuer that was not revoked itself.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/accesstoken/issuertest"
+	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/feed"
 )
 
@@ -63,30 +64,27 @@ func badClaims(_ testing.TB, i *issuertest.Issuer) map[string]issuertest.Claims 
 	}
 }
 
-// refuses lets one answer hold a good SET and a bad one, and demands that neither counts, that nothing is forgotten, and that
-// the feed goes on when the issuer has come to its senses.
+// refuses lets one answer hold a good SET and a bad one, and demands that the good one counts and the bad one does not, that
+// nothing is forgotten, and that the answer makes nothing fresh.
 func refuses(t *testing.T, name string, f *follower, jti string, text func() string) {
 	t.Helper()
 	f.stop()
-	before, polls := f.refused.Load(), f.applied.Load()
+	before, applied := f.refused.Load(), f.applied.Load()
 	f.issuer.ForgetCursors()
 	f.issuer.Revoke(issuertest.GrantRevoked, "txn-new")
 	f.issuer.PublishText(jti, text)
 	f.begin()
 	f.until(name+" is refused", func() bool { return f.refused.Load() > before })
 	f.stop()
-	if f.applied.Load() != polls || f.Fresh() {
-		t.Errorf("%s: applied %d, fresh %v", name, f.applied.Load()-polls, f.Fresh())
+	if n := f.applied.Load() - applied; n != 1 || f.Fresh() || f.passed.Load() != 0 {
+		t.Errorf("%s: applied %d, fresh %v, passed over %d", name, n, f.Fresh(), f.passed.Load())
 	}
-	if got := f.check("txn", "txn-new"); got != "ok" { // by introspection
-		t.Errorf("%s: half an answer counts: %s", name, got)
-	}
-	if got := f.check("txn", "txn-known"); got != "revoked" {
-		t.Errorf("%s: what was known is forgotten: %s", name, got)
-	}
+	f.want("revoked", f.check("txn", "txn-new"))
+	f.want("revoked", f.check("txn", "txn-known"))
+	f.want("ok", f.check("txn", "txn-bad")) // by introspection
 }
 
-func TestFollow_ABadSETRefusesTheAnswerAsAWhole(t *testing.T) {
+func TestFollow_ABadSETMakesNothingFresh(t *testing.T) {
 	t.Parallel()
 	f := following(t)
 	f.tell(issuertest.GrantRevoked, "txn-known")
@@ -116,11 +114,90 @@ func TestFollow_ABadSETRefusesTheAnswerAsAWhole(t *testing.T) {
 	}
 	refuses(t, "another name", f, "another", func() string { return signed })
 	f.issuer.ForgetCursors()
-	f.issuer.Revoke(issuertest.GrantRevoked, "txn-new")
 	f.begin()
 	f.until("fresh again", f.Fresh)
 	f.want("revoked", f.check("txn", "txn-new"))
 	f.want("revoked", f.check("txn", "txn-known"))
+}
+
+// What was bad at first, because a key or a clock was not there yet, counts in full when it is good.
+func TestFollow_ASETThatIsGoodAtTheNextTryCounts(t *testing.T) {
+	t.Parallel()
+	f := following(t)
+	c := f.issuer.Event(issuertest.GrantRevoked, "txn-late").With("iat", start.Add(clock.Skew+4*time.Second).Unix())
+	f.issuer.Publish(c)
+	f.until("it is refused", func() bool { return f.refused.Load() > 0 })
+	f.want("ok", f.check("txn", "txn-late"))
+	f.clock.Advance(4 * time.Second)
+	f.until("it took effect", func() bool { return f.applied.Load() == 1 })
+	f.until("fresh", f.Fresh)
+	f.want("revoked", f.check("txn", "txn-late"))
+	if f.passed.Load() != 0 || f.issuer.Asked() != 0 {
+		t.Errorf("%d passed over, %d asked about", f.passed.Load(), f.issuer.Asked())
+	}
+}
+
+// One that stays bad is gone on without, once: until no token can be meant that was issued before, each is asked about.
+func TestFollow_ASETThatStaysBadIsPassedOverAndTokensAreAskedAboutMeanwhile(t *testing.T) {
+	t.Parallel()
+	f := following(t)
+	jti, text := "set-bad", func() string { return "no.set.at-all" }
+	f.issuer.PublishText(jti, text)
+	f.until("it is refused", func() bool { return f.refused.Load() > 0 })
+	f.clock.Advance(feed.PassAfter - time.Second)
+	f.issuer.PublishText("set-bad-later", text) // it has its own time
+	f.tell(issuertest.GrantRevoked, "txn-1")
+	f.clock.Advance(time.Second)
+	refused, fetched := f.refused.Load(), f.issuer.KeyFetches()
+	f.until("both are refused", func() bool { return f.refused.Load() > refused+2 })
+	if f.passed.Load() != 0 {
+		t.Fatal("the later one is passed over before its time")
+	}
+	if n := f.applied.Load(); n != 1 {
+		t.Errorf("the good one was applied %d times", n)
+	}
+	f.clock.Advance(feed.PassAfter)
+	f.until("they are passed over", func() bool { return f.passed.Load() == 2 })
+	if f.issuer.KeyFetches() == fetched || !f.said(`"level":"ERROR"`) {
+		t.Error("the keys were not fetched anew, or nobody was told")
+	}
+	f.tell(issuertest.GrantRevoked, "txn-2") // the feed goes on
+	f.issuer.Deactivate("gone")
+	f.want("revoked", f.check("jti", "gone"))
+	f.want("ok", f.check())
+	asked := f.issuer.Asked()
+	if asked < 2 || f.Fresh() {
+		t.Errorf("asked %d times, fresh %v", asked, f.Fresh())
+	}
+	f.clock.Advance(feed.Keep - 2*time.Second)
+	f.tell(issuertest.GrantRevoked, "txn-3")
+	if f.Fresh() {
+		t.Error("fresh before the last token that may be meant has ended")
+	}
+	f.clock.Advance(2 * time.Second)
+	f.until("fresh again", f.Fresh)
+	f.want("ok", f.check())
+	if n := f.passed.Load(); n != 2 || f.issuer.Asked() != asked {
+		t.Errorf("%d passed over, asked %d times, %d before", n, f.issuer.Asked(), asked)
+	}
+}
+
+func TestFollow_WithoutTheKeysNothingIsPassedOver(t *testing.T) {
+	t.Parallel()
+	f := following(t)
+	f.issuer.PublishText("set-bad", func() string { return "no.set.at-all" })
+	f.until("it is refused", func() bool { return f.refused.Load() > 0 })
+	f.issuer.WithoutKeys(true)
+	f.clock.Advance(feed.PassAfter + time.Second)
+	fetches := f.issuer.KeyFetches()
+	f.until("the keys were asked for", func() bool { return f.issuer.KeyFetches() > fetches })
+	time.Sleep(20 * time.Millisecond)
+	if f.passed.Load() != 0 || f.Fresh() {
+		t.Errorf("%d passed over, fresh %v", f.passed.Load(), f.Fresh())
+	}
+	f.issuer.WithoutKeys(false)
+	f.clock.Advance(time.Minute) // a failed fetch is not tried again at once
+	f.until("it is passed over", func() bool { return f.passed.Load() == 1 })
 }
 
 // altered changes the payload of a JWS and keeps its signature.
@@ -158,6 +235,7 @@ func TestFollow_AnAnswerThatIsNotUnderstoodMakesNothingFresh(t *testing.T) {
 		"no cursor": {200, kind, `{"sets":{}}`}, "empty cursor": {200, kind, `{"sets":{},"cursor":""}`}, "cursor as number": {200, kind, `{"sets":{},"cursor":1}`},
 		"long cursor": {200, kind, `{"sets":{},"cursor":"` + strings.Repeat("c", 1025) + `"}`}, "sets twice": {200, kind, `{"sets":{},"sets":{},"cursor":"c"}`},
 		"more as text": {200, kind, `{"sets":{},"moreAvailable":"no","cursor":"c"}`}, "set as number": {200, kind, `{"sets":{"a":1},"cursor":"c"}`},
+		"held as text": {200, kind, `{"sets":{},"cursor":"c","held":"1"}`}, "held below zero": {200, kind, `{"sets":{},"cursor":"c","held":-1}`}, "held with a fraction": {200, kind, `{"sets":{},"cursor":"c","held":1.5}`},
 		"too many": {200, kind, fmt.Sprintf(`{"sets":%s,"cursor":"c"}`, jsonOf(t, many))}, "too long": {200, kind, good + strings.Repeat(" ", 1<<20)},
 		"rubbish behind": {200, kind, good + "x"}, "bad without a cursor": {400, kind, `{"err":"invalid_request"}`},
 	} {

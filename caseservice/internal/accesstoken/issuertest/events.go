@@ -193,7 +193,7 @@ func (i *Issuer) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 	i.mu.Lock()
 	i.feed.polls++
-	deadline := time.After(i.feed.hold)
+	deadline, began := time.After(i.feed.hold), time.Now()
 	i.mu.Unlock()
 	for {
 		i.mu.Lock()
@@ -216,19 +216,26 @@ func (i *Issuer) servePoll(w http.ResponseWriter, r *http.Request) {
 			case <-deadline:
 			}
 		}
-		handOut(w, all[n:min(len(all), n+q.MaxEvents)], n, len(all), generation)
+		handOut(w, all[n:min(len(all), n+q.MaxEvents)], page{n, len(all), generation, time.Since(began)})
 		return
 	}
 }
 
-// handOut answers with events, of which the first is number n of so many.
-func handOut(w http.ResponseWriter, events []published, n, all, generation int) {
+// page says of which events some are handed out: from number n of so many, in a generation, after the poll was held.
+type page struct {
+	n, all, generation int
+	held               time.Duration
+}
+
+func handOut(w http.ResponseWriter, events []published, p page) {
 	sets := map[string]string{}
 	for _, e := range events {
 		sets[e.jti] = e.text()
 	}
-	end := n + len(events)
-	answer(w, http.StatusOK, map[string]any{"sets": sets, "moreAvailable": end < all, "cursor": fmt.Sprintf("g%d-%d", generation, end)})
+	end := p.n + len(events)
+	answer(w, http.StatusOK, map[string]any{
+		"sets": sets, "moreAvailable": end < p.all, "cursor": fmt.Sprintf("g%d-%d", p.generation, end), "held": p.held.Milliseconds(),
+	})
 }
 
 // serveIntrospection tells whether a token is active (RFC 7662): here every token is, that was not deactivated.

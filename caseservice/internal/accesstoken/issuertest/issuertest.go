@@ -38,6 +38,7 @@ type Issuer struct {
 	hits  atomic.Int64
 	slow  atomic.Int64 // nanoseconds
 	alien atomic.Bool
+	mute  atomic.Bool
 	feed  feed
 }
 
@@ -67,6 +68,9 @@ func (i *Issuer) Down(down bool) { i.down.Store(down) }
 
 // Alien makes the metadata speak for another issuer.
 func (i *Issuer) Alien() { i.alien.Store(true) }
+
+// WithoutKeys keeps the keys back, or hands them out again.
+func (i *Issuer) WithoutKeys(none bool) { i.mute.Store(none) }
 
 // Slow makes each answer take so long.
 func (i *Issuer) Slow(d time.Duration) { i.slow.Store(int64(d)) }
@@ -126,6 +130,10 @@ func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(doc)
 	case "/jwks":
 		i.hits.Add(1)
+		if i.mute.Load() {
+			http.Error(w, "none now", http.StatusServiceUnavailable)
+			return
+		}
 		_ = json.NewEncoder(w).Encode(i.JWKS())
 	case "/events/poll":
 		i.servePoll(w, r)
