@@ -93,13 +93,13 @@ func TestDurability_NoSuccessLeavesBeforeItIsOnDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.close() }()
-	s.cases.Kill() // its polls are answered without a write
-	if err := s.idp.End(); err != nil {
+	s.cases.killAll() // its polls are answered without a write
+	if err := s.idp.procs[0].End(); err != nil {
 		t.Fatal(err)
 	}
 	trace := filepath.Join(dir, "trace")
 	plain := s.cfg.Binaries.IDP
-	spec := s.cfg.IDPSpec()
+	spec := s.idp.specs[0]
 	spec.Path, spec.Args = strace, append([]string{"-D", "-f", "--seccomp-bpf", "-yy", "-s", "16", "-o", trace, "-e", "trace=pwrite64,write,fsync,fdatasync", plain}, spec.Args...)
 	traced, err := s.group.Start(spec)
 	if err != nil {

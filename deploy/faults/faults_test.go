@@ -51,7 +51,7 @@ func short(t *testing.T, store string, again map[string]int) {
 		t.Fatal(err)
 	}
 	for _, f := range faults() {
-		if f.store != "" && f.store != store {
+		if f.long || (f.store != "" && f.store != store) {
 			continue
 		}
 		for range max(1, again[f.name]) {

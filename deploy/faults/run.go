@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"time"
 )
@@ -16,6 +17,8 @@ type run struct {
 	seed   int
 	done   int // rounds
 	deaf   []span
+	// broke is when the fault of this round broke what heals by itself. It is zero where somebody has to mend it.
+	broke time.Time
 }
 
 func newRun(s *system, seed int) (*run, error) {
@@ -49,10 +52,13 @@ func (r *run) round(ctx context.Context, f fault) (rep report, err error) {
 	go func() { r.driver.load(loaded, r.seed+r.done); close(over) }()
 	pause(&choice, warm, 3*warm)
 	began := time.Now()
-	err = f.happen(ctx, r.sys, &choice)
-	mended := time.Now()
+	r.broke = time.Time{}
+	err = f.happen(ctx, r, &choice)
+	if r.broke.IsZero() { // somebody mended it, just now
+		r.broke = time.Now()
+	}
 	if err == nil {
-		rep.recovered, err = r.success(ctx, mended, f.recover+10*time.Second)
+		rep.recovered, err = r.success(ctx, f, from)
 	}
 	if f.deaf {
 		r.deaf = append(r.deaf, span{began, time.Now().Add(reach)})
@@ -64,7 +70,15 @@ func (r *run) round(ctx context.Context, f fault) (rep report, err error) {
 		return rep, fmt.Errorf("%s: %w", f.name, err)
 	}
 	rep.fault = f.name
-	for _, rec := range r.driver.ledger.since(from) {
+	records := r.driver.ledger.since(from)
+	rep.count(records)
+	rep.breaches, err = r.ask(ctx)
+	rep.breaches = append(rep.breaches, f.promises(rep, records, r.broke)...)
+	return rep, err
+}
+
+func (rep *report) count(records []record) {
+	for _, rec := range records {
 		switch {
 		case rec.answered():
 			rep.answered++
@@ -74,24 +88,38 @@ func (r *run) round(ctx context.Context, f fault) (rep report, err error) {
 			rep.unanswered++
 		}
 	}
-	rep.breaches, err = r.ask(ctx)
-	if rep.recovered > f.recover {
-		rep.breaches = append(rep.breaches, breach{"L9", 0, fmt.Sprintf("the first success came %s after the end of the fault, %s is allowed", rep.recovered, f.recover)})
-	}
-	if rep.answered == 0 {
-		rep.breaches = append(rep.breaches, breach{"L9", 0, "nothing was answered in the whole round"})
-	}
-	return rep, err
 }
 
-// success waits for the first write that went well and began after a time, and returns how long after.
-func (r *run) success(ctx context.Context, after time.Time, patience time.Duration) (time.Duration, error) {
-	from := max(0, r.driver.ledger.len()-people)
-	for time.Since(after) < patience {
+// promises compares a round with what is promised of the fault (L9).
+func (f fault) promises(rep report, records []record, broke time.Time) (out []breach) {
+	if rep.recovered > f.recover {
+		out = append(out, breach{"L9", 0, fmt.Sprintf("the first success came after %s, %s are allowed", rep.recovered, f.recover)})
+	}
+	if rep.answered == 0 {
+		out = append(out, breach{"L9", 0, "nothing was answered in the whole round"})
+	}
+	if f.spared == 0 {
+		return out
+	}
+	for _, rec := range records {
+		if late := rec.Began.Sub(broke); late >= f.spared && (rec.Status == 0 || rec.Status >= http.StatusInternalServerError) {
+			out = append(out, breach{"L9", rec.N, fmt.Sprintf("%s began %s after it broke and failed: %d %s", rec.Op, late, rec.Status, rec.Err)})
+		}
+	}
+	return out
+}
+
+// success waits for the first write that went well and began after something broke, and returns how long after. from is where
+// the round begins in the ledger.
+func (r *run) success(ctx context.Context, f fault, from int) (time.Duration, error) {
+	for end := time.Now().Add(f.recover + 10*time.Second); ; {
 		for _, rec := range r.driver.ledger.since(from) {
-			if rec.answered() && rec.Began.After(after) && (rec.Op == opRedeem || rec.Op == opRefresh || rec.Op == opMachine) {
-				return rec.Ended.Sub(after), nil
+			if rec.answered() && rec.Began.After(r.broke) && f.proves(rec.Op) {
+				return rec.Ended.Sub(r.broke), nil
 			}
+		}
+		if time.Now().After(end) {
+			return time.Since(r.broke), nil
 		}
 		select {
 		case <-ctx.Done():
@@ -99,5 +127,12 @@ func (r *run) success(ctx context.Context, after time.Time, patience time.Durati
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	return patience, nil
+}
+
+// proves reports whether what went well shows that the fault is over.
+func (f fault) proves(op string) bool {
+	if f.proof != "" {
+		return op == f.proof
+	}
+	return op == opRedeem || op == opRefresh || op == opMachine
 }

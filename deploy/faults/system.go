@@ -22,20 +22,21 @@ const (
 	startTime = time.Minute
 )
 
-// system is the provider over one kind of store, behind a proxy that can break its connections, with people to play.
+// system is both services over one kind of store, behind proxies that can break their connections, with people to play. Over
+// PostgreSQL there are two replicas of each.
 type system struct {
-	store   string
-	cfg     launch.Config
-	group   *launch.Group
-	front   *faultproxy.Proxy // before the provider
-	idp     *launch.Process
-	cases   *launch.Process
-	idpPort int // where the provider itself listens
+	store string
+	cfg   launch.Config
+	group *launch.Group
+	idp   *service
+	cases *service
 
-	pg    *servers.Postgres
-	db    *faultproxy.Proxy // between the provider and PostgreSQL
-	redis *servers.Redis
-	post  *post
+	pg    *servers.Pair
+	doors []*faultproxy.Proxy // between the services and each server of PostgreSQL
+	redis *servers.Sentinel
+
+	post *post
+	end  context.CancelFunc // of the load balancers
 
 	clients seed.Clients
 	people  []*person
@@ -44,6 +45,8 @@ type system struct {
 // openSystem starts everything in dir, which the caller removes after close.
 func openSystem(ctx context.Context, b launch.Binaries, store, dir string) (_ *system, err error) {
 	s := &system{store: store, group: launch.NewGroup(dir), cfg: launch.Config{Binaries: b, Dir: dir, Flags: map[string][]string{}, Env: map[string][]string{}}}
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	s.end = end
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -52,34 +55,19 @@ func openSystem(ctx context.Context, b launch.Binaries, store, dir string) (_ *s
 	if err := s.cfg.Prepare(); err != nil {
 		return nil, err
 	}
-	var ports launch.Ports
-	defer ports.Release()
-	for _, to := range []*int{&s.cfg.Ports.IDP, &s.cfg.Ports.IDPPrivate, &s.cfg.Ports.CaseAPI, &s.cfg.Ports.CaseAPIPrivate, &s.cfg.SMTP, &s.idpPort} {
-		if *to, err = ports.Free(); err != nil {
-			return nil, err
-		}
-	}
-	ports.Release()
-	if s.post, err = openPost(s.cfg.SMTP); err != nil {
-		return nil, err
-	}
 	if err := s.openStore(ctx); err != nil {
 		return nil, err
 	}
-	// Limits are for strangers; here one machine is everybody.
-	s.cfg.Flags[launch.IDP] = append(s.cfg.Flags[launch.IDP], "--listen", launch.Loopback(s.idpPort), "--drain-delay", "0s",
-		"--begin-rate", "0", "--form-rate", "0", "--failure-rate", "0", "--signup-mails-network", "0", "--signup-mails", "0")
-	if s.front, err = faultproxy.Listen(launch.Loopback(s.cfg.Ports.IDP), launch.Loopback(s.idpPort)); err != nil {
+	if err := s.openServices(running); err != nil {
 		return nil, err
 	}
 	if s.clients, err = seed.RegisterApp(ctx, s.cfg); err != nil {
 		return nil, err
 	}
-	if err := s.start(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.startCases(ctx); err != nil {
-		return nil, err
+	for _, service := range []*service{s.idp, s.cases} {
+		if err := service.startAll(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.invite(ctx); err != nil {
 		return nil, err
@@ -89,26 +77,81 @@ func openSystem(ctx context.Context, b launch.Binaries, store, dir string) (_ *s
 
 // openStore starts PostgreSQL and Redis, where the store is not a file.
 func (s *system) openStore(ctx context.Context) (err error) {
-	if s.store == sqlite {
+	if s.store != postgres {
 		return nil
 	}
-	if s.pg, err = servers.StartPostgres(ctx); err != nil {
+	if s.pg, err = servers.StartPair(ctx); err != nil {
 		return err
 	}
-	if err := s.pg.Create(ctx, launch.IDP, launch.CaseService); err != nil {
+	if err := s.pg.Primary().Create(ctx, launch.IDP, launch.CaseService); err != nil {
 		return err
 	}
+	first, second := s.pg.Ports()
+	for _, port := range []int{first, second} {
+		p, err := faultproxy.Listen("127.0.0.1:0", launch.Loopback(port))
+		if err != nil {
+			return err
+		}
+		s.doors = append(s.doors, p)
+	}
+	if s.redis, err = servers.StartSentinel(ctx); err != nil {
+		return err
+	}
+	// Commands go past the proxies, the services go through them.
 	s.cfg.Databases = launch.Databases{IDP: s.pg.DSN(launch.IDP), Cases: s.pg.DSN(launch.CaseService)}
-	if s.redis, err = servers.StartRedis(ctx); err != nil {
-		return err
+	for _, name := range []string{launch.IDP, launch.CaseService} {
+		s.cfg.Flags[name] = []string{"--database", servers.PairDSN(name, s.doors[0].Addr(), s.doors[1].Addr())}
 	}
-	if s.db, err = faultproxy.Listen("127.0.0.1:0", launch.Loopback(s.pg.Port)); err != nil {
-		return err
-	}
-	// Commands go past the proxy, the server goes through it.
-	through := strings.Replace(s.pg.DSN(launch.IDP), launch.Loopback(s.pg.Port), s.db.Addr(), 1)
-	s.cfg.Flags[launch.IDP] = []string{"--database", through, "--redis", s.redis.URL()}
+	s.cfg.Redis = s.redis.URL()
 	return nil
+}
+
+// openServices finds a port for everything, and prepares what is to be started there. What is not a process ends with ctx.
+func (s *system) openServices(ctx context.Context) (err error) {
+	at := make([]launch.ServicePorts, 1)
+	if s.store == postgres {
+		at = make([]launch.ServicePorts, 2)
+	}
+	var ports launch.Ports
+	defer ports.Release()
+	free := []*int{&s.cfg.Ports.IDP, &s.cfg.Ports.CaseAPI, &s.cfg.SMTP}
+	for i := range at {
+		free = append(free, &at[i].IDP, &at[i].IDPPrivate, &at[i].CaseAPI, &at[i].CaseAPIPrivate)
+	}
+	for _, to := range free {
+		if *to, err = ports.Free(); err != nil {
+			return err
+		}
+	}
+	ports.Release()
+	s.cfg.Ports.IDPPrivate, s.cfg.Ports.CaseAPIPrivate = at[0].IDPPrivate, at[0].CaseAPIPrivate
+	// Limits are for strangers; here one machine is everybody.
+	s.flags(launch.IDP, "--begin-rate", "0", "--form-rate", "0", "--failure-rate", "0", "--signup-mails-network", "0", "--signup-mails", "0")
+	drain := "0s" // nobody looks at /readyz
+	if len(at) > 1 {
+		drain = "1s"
+	}
+	s.flags(launch.IDP, "--drain-delay", drain)
+	s.flags(launch.CaseService, "--drain-delay", drain)
+	var idp, cases []launch.Spec
+	var idpAt, casesAt []string
+	for i, p := range at {
+		c := s.cfg.Replica(i+1, p)
+		idp, cases = append(idp, c.IDPSpec()), append(cases, c.CaseAPISpec())
+		idpAt, casesAt = append(idpAt, launch.Loopback(p.IDP)), append(casesAt, launch.Loopback(p.CaseAPI))
+	}
+	if s.idp, err = newService(ctx, s.group, s.cfg.Ports.IDP, idp, idpAt); err != nil {
+		return err
+	}
+	if s.cases, err = newService(ctx, s.group, s.cfg.Ports.CaseAPI, cases, casesAt); err != nil {
+		return err
+	}
+	s.post, err = openPost(s.cfg.SMTP)
+	return err
+}
+
+func (s *system) flags(name string, more ...string) {
+	s.cfg.Flags[name] = append(s.cfg.Flags[name], more...)
 }
 
 // database is the name under which the oracle opens the database: past every proxy.
@@ -126,10 +169,10 @@ func (s *system) issuer() string { return s.cfg.Issuer() }
 // close ends everything.
 func (s *system) close() (err error) {
 	s.group.Stop()
-	for _, p := range []*faultproxy.Proxy{s.front, s.db} {
-		if p != nil {
-			err = errors.Join(err, p.Close())
-		}
+	s.end()
+	err = errors.Join(s.idp.close(), s.cases.close())
+	for _, p := range s.doors {
+		err = errors.Join(err, p.Close())
 	}
 	if s.pg != nil {
 		err = errors.Join(err, s.pg.Stop())
@@ -141,30 +184,6 @@ func (s *system) close() (err error) {
 		err = errors.Join(err, s.post.close())
 	}
 	return err
-}
-
-// start starts the provider and waits until it serves.
-func (s *system) start(ctx context.Context) error {
-	ctx, done := context.WithTimeout(ctx, startTime)
-	defer done()
-	p, err := s.group.Start(s.cfg.IDPSpec())
-	if err != nil {
-		return err
-	}
-	s.idp = p
-	return p.Ready(ctx)
-}
-
-// startCases starts the case API and waits until it follows the provider.
-func (s *system) startCases(ctx context.Context) error {
-	ctx, done := context.WithTimeout(ctx, startTime)
-	defer done()
-	p, err := s.group.Start(s.cfg.CaseAPISpec())
-	if err != nil {
-		return err
-	}
-	s.cases = p
-	return p.Ready(ctx)
 }
 
 // importLine is a case in the form that `case import` reads.

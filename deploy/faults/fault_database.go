@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"ellis.example/deploy/internal/faultproxy"
+)
+
+// databaseFaults are those of PostgreSQL.
+func databaseFaults() []fault {
+	return []fault{
+		{name: "database crash", store: postgres, deaf: true, recover: quick, happen: crashDatabase},
+		{name: "database unreachable", store: postgres, deaf: true, recover: quick, happen: cutDatabase},
+		{name: "database silent", store: postgres, deaf: true, recover: 15 * time.Second, happen: silenceDatabase},
+		{name: "database read-only", store: postgres, deaf: true, recover: quick, happen: readOnly},
+		{name: "locked table", store: postgres, deaf: true, recover: quick, happen: lockTable},
+		{name: "standby away", store: postgres, deaf: true, recover: quick, happen: loseStandby},
+		{name: "database failover", store: postgres, deaf: true, recover: 15 * time.Second, happen: failOver},
+	}
+}
+
+// doorsAre puts a fault in force between the services and both servers.
+func (s *system) doorsAre(f faultproxy.Fault) {
+	for _, d := range s.doors {
+		d.Set(f)
+		if f.Refuse {
+			d.Sever()
+		}
+	}
+}
+
+func crashDatabase(ctx context.Context, r *run, choice *dice) error {
+	p := r.sys.pg.Primary()
+	if err := p.Kill(); err != nil {
+		return err
+	}
+	pause(choice, 0, time.Second)
+	return p.Start(ctx)
+}
+
+func cutDatabase(_ context.Context, r *run, choice *dice) error {
+	r.sys.doorsAre(faultproxy.Fault{Refuse: true})
+	pause(choice, time.Second, 2*time.Second)
+	r.sys.doorsAre(faultproxy.Fault{})
+	return nil
+}
+
+func silenceDatabase(_ context.Context, r *run, choice *dice) error {
+	r.sys.doorsAre(faultproxy.Fault{Hang: true})
+	pause(choice, time.Second, 3*time.Second)
+	r.sys.doorsAre(faultproxy.Fault{})
+	return nil
+}
+
+func readOnly(ctx context.Context, r *run, choice *dice) error {
+	for _, value := range []string{"on", "off"} {
+		for _, statement := range []string{"ALTER SYSTEM SET default_transaction_read_only = " + value, "SELECT pg_reload_conf()"} {
+			if _, err := r.sys.pg.Primary().SQL(ctx, "postgres", statement); err != nil {
+				return err
+			}
+		}
+		if value == "on" {
+			pause(choice, time.Second, 2*time.Second)
+		}
+	}
+	return nil
+}
+
+func lockTable(ctx context.Context, r *run, choice *dice) error {
+	table := []string{"refresh_tokens", "grants", "families", "audit_events", "spent", "access_tokens"}[choice.roll(6)]
+	_, err := r.sys.pg.Primary().SQL(ctx, "idp", fmt.Sprintf("LOCK TABLE %s; SELECT pg_sleep(1.5)", table)) // one call is one transaction
+	return err
+}
+
+// loseStandby ends the server that has to confirm every commit: nothing may be answered until it is back.
+func loseStandby(ctx context.Context, r *run, choice *dice) error {
+	p := r.sys.pg.Standby()
+	if err := p.Kill(); err != nil {
+		return err
+	}
+	pause(choice, time.Second, 2*time.Second)
+	return p.Start(ctx)
+}
+
+// failOver ends the primary and lets the standby take its place, as a cluster manager would. The services find it by
+// themselves. A new standby is there for the next time.
+func failOver(ctx context.Context, r *run, choice *dice) error {
+	if err := r.sys.pg.Primary().Kill(); err != nil {
+		return err
+	}
+	r.broke = time.Now()
+	pause(choice, 0, time.Second) // until it is noticed
+	if err := r.sys.pg.Promote(ctx); err != nil {
+		return err
+	}
+	pause(choice, time.Second, 2*time.Second)
+	return r.sys.pg.Rebuild(ctx)
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"ellis.example/deploy/internal/seed"
+)
+
+// noticed is how long after the end of a replica the balancer may send it requests.
+const noticed = 1500 * time.Millisecond
+
+// replicaFaults are those of one of several replicas.
+func replicaFaults() []fault {
+	return []fault{
+		{name: "provider replica killed", store: postgres, deaf: true, recover: quick, spared: noticed, happen: killOne(func(s *system) *service { return s.idp })},
+		{name: "case API replica killed", store: postgres, recover: quick, spared: noticed, happen: killOne(func(s *system) *service { return s.cases })},
+		{name: "rolling restart", store: postgres, deaf: true, recover: quick, spared: unfelt, happen: roll},
+		{name: "provider replica stopped", store: postgres, deaf: true, recover: quick, spared: noticed, happen: stopLeader},
+	}
+}
+
+// killOne ends one replica as a crash would. The others go on.
+func killOne(of func(*system) *service) func(context.Context, *run, *dice) error {
+	return func(ctx context.Context, r *run, choice *dice) error {
+		s := of(r.sys)
+		i := choice.roll(len(s.procs))
+		r.broke = time.Now()
+		s.procs[i].Kill()
+		pause(choice, time.Second, 2*time.Second)
+		return s.start(ctx, i)
+	}
+}
+
+// roll restarts every replica of both services in turn: nobody notices.
+func roll(ctx context.Context, r *run, _ *dice) error {
+	r.broke = time.Now()
+	for _, s := range []*service{r.sys.idp, r.sys.cases} {
+		for i := range s.procs {
+			if err := s.restart(ctx, i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lease is after how long others take over from a replica that leads and says nothing.
+const lease = 12 * time.Second
+
+// stopLeader lets the replica that leads stand still until its lease has passed to another. Back again, it is asked at once for
+// what was revoked meanwhile.
+func stopLeader(ctx context.Context, r *run, _ *dice) error {
+	s := r.sys.idp
+	i, err := s.leader(ctx)
+	if err != nil {
+		return err
+	}
+	from := r.driver.ledger.len()
+	if err := stopped(s.procs[i].Pid, func() error {
+		r.broke = time.Now()
+		time.Sleep(noticed)
+		s.front.Sever() // clients give up on it: those who ask again are served
+		time.Sleep(lease)
+		return nil
+	}); err != nil {
+		return err
+	}
+	r.wake(ctx, "http://"+s.at[i], from)
+	return nil
+}
+
+var errNoLeader = errors.New("no replica leads")
+
+// leader is the replica that leads, by what its metrics say. It waits for one.
+func (s *service) leader(ctx context.Context) (int, error) {
+	c := newClient()
+	for end := time.Now().Add(2 * lease); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		for i, spec := range s.specs {
+			a, err := send(ctx, c, http.MethodGet, strings.TrimSuffix(spec.Ready, "/readyz")+"/metrics", nil)
+			if err != nil {
+				return 0, err
+			}
+			if strings.Contains(string(a.body), "\nidp_leader 1\n") {
+				return i, nil
+			}
+		}
+	}
+	return 0, errNoLeader
+}
+
+// wake asks a replica for what was revoked since from: the oracle sees whether it gave any of it.
+func (r *run) wake(ctx context.Context, base string, from int) {
+	c := newClient()
+	for _, rec := range r.driver.ledger.since(from) {
+		if rec.Op != opRevoke || !rec.answered() {
+			continue
+		}
+		r.driver.do(ctx, c, record{Op: opRefresh, Who: rec.Who, Shown: rec.Shown}, http.MethodPost, base+"/token", seed.Renew(rec.Shown),
+			func(answer, *record) string { return "" }, "Authorization", r.sys.clients.Basic(seed.App))
+	}
+}
