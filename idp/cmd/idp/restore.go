@@ -31,7 +31,8 @@ sessions, codes, refresh tokens, access tokens, links. Signing keys are replaced
 (--audit) says of the time that was lost is applied again: withdrawn consents are withdrawn, disabled
 accounts disabled, and accounts whose password or authenticator app changed are locked.
 
-Without an export that reaches the last signed checkpoint nobody knows what was lost; say then with
+A checkpoint file that is not there or holds none is a mistake, unless --checkpoints-lost says that it is
+gone; then, as without an export that reaches the last signed checkpoint, nobody knows what was lost: say with
 --unknown whether to lock every account and take every client's secret away (lock), or to leave them as
 they were when the copy was made (keep). Unused recovery codes end either way.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,6 +53,7 @@ they were when the copy was made (keep). Unused recovery codes end either way.`,
 	keyFlags(f)
 	issuerFlag(f)
 	f.StringSlice("checkpoint-file", nil, "file of signed audit checkpoints; with several replicas, the file of each")
+	f.Bool("checkpoints-lost", false, "go on where a file of --checkpoint-file is not there or holds none, and begin it anew")
 	f.Bool("accept", false, "make a restored database the one that counts")
 	f.String("audit", "", "file that `idp audit export` wrote")
 	f.String("unknown", "", "what becomes of accounts of which nobody can know: lock or keep")
@@ -112,6 +114,13 @@ func accepted(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 	if err != nil {
 		return err
 	}
+	gone, err := cmd.Flags().GetBool("checkpoints-lost")
+	if err != nil {
+		return err
+	}
+	if len(w.lost) > 0 && !gone {
+		return errUsage{fmt.Errorf("--checkpoint-file: %s: no checkpoint is there; where they are lost, say so with --checkpoints-lost", strings.Join(w.lost, ", "))}
+	}
 	q, lost, err := w.request(ctx, cmd, st)
 	if err != nil {
 		return err
@@ -140,6 +149,7 @@ type witnesses struct {
 	origin *url.URL
 	files  []string
 	last   []witness.Checkpoint // of each file that has any
+	lost   []string             // files that are not there, or empty
 }
 
 func openWitnesses(ring *keyring.Ring, issuer *url.URL, files []string) (w witnesses, err error) {
@@ -158,6 +168,8 @@ func openWitnesses(ring *keyring.Ring, issuer *url.URL, files []string) (w witne
 		}
 		if kept {
 			w.last = append(w.last, c)
+		} else {
+			w.lost = append(w.lost, f)
 		}
 	}
 	return w, nil
@@ -194,8 +206,11 @@ func (w witnesses) request(ctx context.Context, cmd *cobra.Command, st *sqlstore
 
 // gap says what an export lacks of what was signed, or "" when it has all.
 func (w witnesses) gap(ends map[string]chain.Head) string {
-	if len(w.last) == 0 {
+	switch {
+	case len(w.files) == 0:
 		return "no signed checkpoint says how far the export has to reach (--checkpoint-file)"
+	case len(w.lost) > 0:
+		return "what was signed in " + strings.Join(w.lost, ", ") + " is lost"
 	}
 	for _, c := range w.last {
 		for _, h := range c.Heads {

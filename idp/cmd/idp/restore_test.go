@@ -292,9 +292,15 @@ func TestRestore_WithoutAnExportEverybodyIsLockedOrKept(t *testing.T) {
 // opensOnlyAsRestored looks at the ways out of a lock: none opens with the backup's password unless the operator says so.
 func (r *restoring) opensOnlyAsRestored(file string) {
 	r.Helper()
-	for _, do := range []string{"enable", "disable", "enable"} {
-		if status, said := r.command(nil, "user", do, ana, "--reason", "test", "--database", "sqlite:"+file); status != exitFailed || !strings.Contains(said, "--as-restored") {
-			r.Errorf("%s: %d %s", do, status, said)
+	enable := []string{"user", "enable", ana, "--reason", "test", "--database", "sqlite:" + file}
+	if status, said := r.command(nil, enable...); status != exitFailed || !strings.Contains(said, "--as-restored") {
+		r.Errorf("enable: %d %s", status, said)
+	}
+	for _, c := range []struct{ do, want string }{{"disable", "disabled_locked"}, {"enable", "locked"}} {
+		var now struct{ Account string }
+		r.ok(&now, "user", c.do, ana, "--reason", "test", "--database", "sqlite:"+file)
+		if now.Account != c.want {
+			r.Errorf("after %s it is %s", c.do, now.Account)
 		}
 	}
 	if r.browser().get("/account").submit("identifier", ana, "password", pass).b.isIn() {
@@ -304,6 +310,31 @@ func (r *restoring) opensOnlyAsRestored(file string) {
 	if !r.browser().get("/account").submit("identifier", ana, "password", pass).b.isIn() {
 		r.Error("she does not sign in")
 	}
+}
+
+// A witness that is not there, be it by a mistyped name, never passes for one that knows of nothing.
+func TestRestore_AWitnessThatIsMissingIsSaidToBeLost(t *testing.T) {
+	t.Parallel()
+	w := newRestoring(t)
+	w.must(w.p.points.Once(t.Context()))
+	saved := filepath.Join(w.dir, "saved")
+	w.ok(nil, "backup", saved, "--database", "sqlite:"+w.file)
+	w.ok(nil, "audit", "export", w.export, "--database", "sqlite:"+w.file)
+	file, empty, missing := filepath.Join(w.dir, "new.db"), filepath.Join(w.dir, "empty"), filepath.Join(w.dir, "missing")
+	w.ok(nil, "restore", saved, "--database", "sqlite:"+file)
+	w.must(os.WriteFile(empty, nil, 0o600))
+	for _, other := range []string{empty, missing} {
+		args := w.accept(file, w.points+","+other, "--audit", w.export)
+		if status, said := w.command(nil, args...); status != exitUsage || !strings.Contains(said, other) || !strings.Contains(said, "--checkpoints-lost") {
+			t.Errorf("%s: %d %s", other, status, said)
+		}
+		if status, said := w.command(nil, append(args, "--checkpoints-lost")...); status != exitUsage || !strings.Contains(said, "--unknown") {
+			t.Errorf("%s, lost: %d %s", other, status, said)
+		}
+	}
+	w.ok(nil, w.accept(file, w.points+","+missing, "--audit", w.export, "--checkpoints-lost", "--unknown", "keep")...)
+	w.today()
+	w.must(w.serve(file, missing)) // it was begun anew
 }
 
 func TestRestore_RefusesWhatIsNoBackup(t *testing.T) {

@@ -219,7 +219,15 @@ func newUserStatus(name, short string, do func(p *admin.People, ctx context.Cont
 				if err := do(people(st), ctx, args[0], reason, operator()); err != nil {
 					return err
 				}
-				return say(cmd, map[string]string{"status": name + "d"}, name+"d")
+				p, err := people(st).Find(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				lines := []string{name + "d"}
+				if p.Status == account.Locked {
+					lines = append(lines, "a restore has locked it, too: it opens with --as-restored alone")
+				}
+				return say(cmd, map[string]string{"status": name + "d", "account": string(p.Status)}, lines...)
 			})
 		},
 	}

@@ -16,7 +16,28 @@ const (
 	Disabled Status = "disabled" // by an operator: signs in nowhere, all its tokens are dead
 	Locked   Status = "locked"   // by a restore: what happened to it since is not known, so it signs in nowhere until its owner recovers it
 	Closed   Status = "closed"   // ended by its owner; identifiers are freed, the id is never used again
+	// DisabledLocked is both: whoever takes one of them back leaves the other in place.
+	DisabledLocked Status = "disabled_locked"
 )
+
+// Lock returns the status with what a restore adds to it. A closed account stays as it is.
+func (s Status) Lock() Status { return s.changed(Active, Locked, Disabled, DisabledLocked) }
+
+// Disable returns the status with what an operator adds to it.
+func (s Status) Disable() Status { return s.changed(Active, Disabled, Locked, DisabledLocked) }
+
+// Enable returns the status without what an operator added to it.
+func (s Status) Enable() Status { return s.changed(Disabled, Active, DisabledLocked, Locked) }
+
+// changed returns what stands behind s in pairs of a status and what becomes of it.
+func (s Status) changed(pairs ...Status) Status {
+	for i := 0; i < len(pairs); i += 2 {
+		if s == pairs[i] {
+			return pairs[i+1]
+		}
+	}
+	return s
+}
 
 // Account is a person as this provider knows them. Factors, sessions and consents live elsewhere.
 type Account struct {

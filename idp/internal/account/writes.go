@@ -23,11 +23,12 @@ type Update struct{ Account Account }
 // UnitWrite implements unit.Write.
 func (Update) UnitWrite() {}
 
-// SetStatus changes what an account may do. It conflicts when the account has that status already or does not exist.
+// SetStatus changes what an account may do from one status to another. It conflicts when the account does not exist or has
+// another status than From, so that nobody takes back what somebody else has just added.
 type SetStatus struct {
-	Account string
-	Status  Status
-	At      time.Time
+	Account      string
+	From, Status Status
+	At           time.Time
 }
 
 // UnitWrite implements unit.Write.

@@ -118,61 +118,57 @@ func (p *People) find(ctx context.Context, who string) (account.Account, error) 
 // ErrAlready is returned for an account that has the status already.
 var ErrAlready = fault.New(fault.Conflict, "status_already", "the account has this status already")
 
-// ErrRestored is returned for an account that a restore locked. It signs in nowhere; to disable it would only make the next
-// operator forget why.
+// ErrRestored is returned for an account that a restore locked and nobody disabled.
 var ErrRestored = fault.New(fault.Conflict, "locked_by_restore",
 	"a restore locked this account: it signs in nowhere, and would open with the password and the authenticator app of the backup. When its owner is sure of both, use: enable --as-restored")
 
-// Disable ends everything that stands on an account, at once: it signs in nowhere, its sessions and tokens are dead. Errors:
-// account.ErrNotFound; ErrAlready; ErrRestored.
+// Disable ends everything that stands on an account, at once: it signs in nowhere, its sessions and tokens are dead. One that
+// a restore locked is both then. Errors: account.ErrNotFound; ErrAlready; ErrMeanwhile.
 func (p *People) Disable(ctx context.Context, who, reason, by string) error {
 	now := p.d.Clock.Now()
-	return p.status(ctx, who, account.Disabled, "account.disabled", reason, by, func(id string) []unit.Write {
+	return p.status(ctx, who, account.Status.Disable, "account.disabled", reason, by, func(id string) []unit.Write {
 		return []unit.Write{session.EndAll{Account: id, At: now}, grant.RevokeAccount{Account: id, At: now}}
 	})
 }
 
-// Enable lets a disabled account sign in again. What had ended stays ended. Errors: account.ErrNotFound; ErrAlready; ErrRestored.
+// Enable takes back that an account was disabled, and nothing else: what had ended stays ended, and what a restore locked stays
+// locked. Errors: account.ErrNotFound; ErrAlready; ErrRestored; ErrMeanwhile.
 func (p *People) Enable(ctx context.Context, who, reason, by string) error {
-	return p.status(ctx, who, account.Active, "account.enabled", reason, by, func(string) []unit.Write { return nil })
+	return p.status(ctx, who, account.Status.Enable, "account.enabled", reason, by, nil)
 }
 
 // EnableRestored is Enable for an account that a restore locked, too: it opens with the factors of the backup, which somebody
-// replaced since or may have. Errors: account.ErrNotFound; ErrAlready.
+// replaced since or may have. Errors: account.ErrNotFound; ErrAlready; ErrMeanwhile.
 func (p *People) EnableRestored(ctx context.Context, who, reason, by string) error {
-	a, err := p.notClosed(ctx, who)
-	if err != nil {
-		return err
-	}
-	return p.setStatus(ctx, account.SetStatus{Account: a.ID, Status: account.Active, At: p.d.Clock.Now()}, "account.enabled", reason, by, nil)
+	open := func(account.Status) account.Status { return account.Active }
+	return p.status(ctx, who, open, "account.enabled", reason, by, nil)
 }
 
-func (p *People) status(ctx context.Context, who string, s account.Status, typ, reason, by string, more func(id string) []unit.Write) error {
-	a, err := p.notClosed(ctx, who)
-	if err != nil {
-		return err
-	}
-	if a.Status == account.Locked {
-		return ErrRestored
-	}
-	return p.setStatus(ctx, account.SetStatus{Account: a.ID, Status: s, At: p.d.Clock.Now()}, typ, reason, by, more(a.ID))
-}
-
-func (p *People) notClosed(ctx context.Context, who string) (account.Account, error) {
+// status brings an account from its status to another one, if that is another one.
+func (p *People) status(ctx context.Context, who string, change func(account.Status) account.Status, typ, reason, by string, more func(id string) []unit.Write) error {
 	a, err := p.find(ctx, who)
-	if err == nil && a.Status == account.Closed {
-		err = account.ErrNotFound
+	if err != nil {
+		return err
 	}
-	return a, err
-}
-
-func (p *People) setStatus(ctx context.Context, w account.SetStatus, typ, reason, by string, more []unit.Write) error {
-	err := p.d.Commit.Commit(ctx, unit.Unit{
-		Writes: append([]unit.Write{w}, more...),
-		Event:  audit.Event{Type: typ, Outcome: audit.Allowed, Reason: reason, Actor: by, Account: w.Account},
-	})
-	if unit.IsConflict(err) {
+	to := change(a.Status)
+	switch {
+	case a.Status == account.Closed:
+		return account.ErrNotFound
+	case to == a.Status && to == account.Locked:
+		return ErrRestored
+	case to == a.Status:
 		return ErrAlready
+	}
+	u := unit.Unit{
+		Writes: []unit.Write{account.SetStatus{Account: a.ID, From: a.Status, Status: to, At: p.d.Clock.Now()}},
+		Event:  audit.Event{Type: typ, Outcome: audit.Allowed, Reason: reason, Actor: by, Account: a.ID, Detail: map[string]string{"status": string(to)}},
+	}
+	if more != nil {
+		u.Writes = append(u.Writes, more(a.ID)...)
+	}
+	err = p.d.Commit.Commit(ctx, u)
+	if unit.IsConflict(err) {
+		return ErrMeanwhile.Because(err)
 	}
 	return err
 }

@@ -2,9 +2,11 @@ package epoch_test
 
 import (
 	"context"
+	"reflect"
 	"testing"
 	"time"
 
+	"ellis.example/idp/internal/account"
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/epoch"
 	"ellis.example/idp/internal/feed"
@@ -14,7 +16,9 @@ import (
 // restored is a database that was set back to its first epoch, with no keys and nobody in it.
 type restored struct {
 	epoch.Store
-	lines []string
+	lines    []string
+	people   map[string]account.Status
+	statuses map[string][2]account.Status // what they are brought to, and from where
 }
 
 func (*restored) Epoch(context.Context) (epoch.Epoch, error)              { return epoch.Epoch{N: 1}, nil }
@@ -22,11 +26,21 @@ func (*restored) Replacement(context.Context) (w []unit.Write, err error) { retu
 
 func (r *restored) Commit(_ context.Context, u unit.Unit) error {
 	for _, w := range u.Writes {
-		if e, is := w.(feed.RaiseEpoch); is {
-			r.lines = append(r.lines, e.Line)
+		switch w := w.(type) {
+		case feed.RaiseEpoch:
+			r.lines = append(r.lines, w.Line)
+		case account.SetStatus:
+			r.statuses[w.Account] = [2]account.Status{w.From, w.Status}
 		}
 	}
 	return nil
+}
+
+func (r *restored) Account(_ context.Context, id string) (account.Account, error) {
+	if s, there := r.people[id]; there {
+		return account.Account{ID: id, Status: s}, nil
+	}
+	return account.Account{}, account.ErrNotFound
 }
 
 func TestAccept_NeverGivesTheNumbersALifeThatFollowersKnow(t *testing.T) {
@@ -39,5 +53,30 @@ func TestAccept_NeverGivesTheNumbersALifeThatFollowersKnow(t *testing.T) {
 	}
 	if len(r.lines) != 2 || r.lines[0] == "" || r.lines[0] == r.lines[1] {
 		t.Errorf("lines %q: who goes on from a place before the restore misses what came since", r.lines)
+	}
+}
+
+// Neither what a restore locks nor what an operator disabled takes the other back.
+func TestAccept_ALockAndADisablingStandBesideEachOther(t *testing.T) {
+	t.Parallel()
+	const active, disabled, locked, both = account.Active, account.Disabled, account.Locked, account.DisabledLocked
+	people := map[string]account.Status{"active": active, "disabled": disabled, "locked": locked, "both": both, "closed": account.Closed}
+	all := []string{"active", "disabled", "locked", "both", "closed", "gone"}
+	for name, c := range map[string]struct {
+		plan epoch.Replay
+		lock bool
+		want map[string][2]account.Status
+	}{
+		"locked":                   {epoch.Replay{Locked: all}, false, map[string][2]account.Status{"active": {active, locked}, "disabled": {disabled, both}}},
+		"disabled":                 {epoch.Replay{Disabled: all}, false, map[string][2]account.Status{"active": {active, disabled}, "locked": {locked, both}}},
+		"both":                     {epoch.Replay{Locked: all, Disabled: all}, false, map[string][2]account.Status{"active": {active, both}, "disabled": {disabled, both}, "locked": {locked, both}}},
+		"locked, as everybody":     {epoch.Replay{Locked: all}, true, map[string][2]account.Status{}},
+		"disabled, all are locked": {epoch.Replay{Disabled: all}, true, map[string][2]account.Status{"active": {locked, both}, "locked": {locked, both}}},
+	} {
+		r := &restored{people: people, statuses: map[string][2]account.Status{}}
+		_, err := epoch.Accept(t.Context(), epoch.Deps{Store: r, Commit: r, Keys: r, Clock: clock.NewFake(time.Now())}, epoch.Request{Replay: c.plan, Lock: c.lock})
+		if err != nil || !reflect.DeepEqual(r.statuses, c.want) {
+			t.Errorf("%s: %v, want %v (%v)", name, r.statuses, c.want, err)
+		}
 	}
 }

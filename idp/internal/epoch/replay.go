@@ -131,7 +131,9 @@ func (p Replay) writes(ctx context.Context, store ReplayReader, r Raise) ([]unit
 }
 
 func (p Replay) accountWrites(ctx context.Context, store ReplayReader, r Raise) (out []unit.Write, err error) {
-	for _, id := range append(slices.Clone(p.Locked), p.Disabled...) {
+	concerned := append(slices.Clone(p.Locked), p.Disabled...)
+	slices.Sort(concerned)
+	for _, id := range slices.Compact(concerned) {
 		a, err := store.Account(ctx, id)
 		if errors.Is(err, account.ErrNotFound) {
 			continue
@@ -139,21 +141,25 @@ func (p Replay) accountWrites(ctx context.Context, store ReplayReader, r Raise) 
 		if err != nil {
 			return nil, err
 		}
-		switch disabled := slices.Contains(p.Disabled, id); {
-		case disabled && a.Status != account.Disabled && a.Status != account.Closed && !has(out, id):
-			out = append(out, account.SetStatus{Account: id, Status: account.Disabled, At: r.At})
-		case !disabled && a.Status == account.Active && !r.Lock:
-			out = append(out, account.SetStatus{Account: id, Status: account.Locked, At: r.At})
+		from := a.Status
+		if r.Lock { // which has locked every account
+			from = from.Lock()
+		}
+		to := from
+		if slices.Contains(p.Locked, id) {
+			to = to.Lock()
+		}
+		if slices.Contains(p.Disabled, id) {
+			to = to.Disable()
+		}
+		if to != from {
+			out = append(out, account.SetStatus{Account: id, From: from, Status: to, At: r.At})
 		}
 	}
 	for _, id := range p.Recovery {
 		out = append(out, VoidRecoveryCodes{Account: id, At: r.At})
 	}
 	return out, nil
-}
-
-func has(list []unit.Write, id string) bool {
-	return slices.ContainsFunc(list, func(w unit.Write) bool { s, is := w.(account.SetStatus); return is && s.Account == id })
 }
 
 // detail is the plan as the audit keeps it: how many of each.

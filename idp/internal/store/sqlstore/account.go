@@ -38,7 +38,7 @@ func applyAccountUpdate(t *sqldb.Tx, w account.Update) error {
 }
 
 func applyAccountStatus(t *sqldb.Tx, w account.SetStatus) error {
-	err := t.MustOne(w, "no change of status", `UPDATE accounts SET status = ?, updated_at = ?, version = version + 1 WHERE id = ? AND status <> ?`, string(w.Status), micros(w.At), w.Account, string(w.Status))
+	err := t.MustOne(w, "another status", `UPDATE accounts SET status = ?, updated_at = ?, version = version + 1 WHERE id = ? AND status = ?`, string(w.Status), micros(w.At), w.Account, string(w.From))
 	if err != nil || w.Status == account.Active {
 		return err
 	}

@@ -132,8 +132,10 @@ func applyRaise(t *sqldb.Tx, w epoch.Raise) error {
 }
 
 func lockEverything(t *sqldb.Tx, at int64) error {
-	if _, err := t.Exec(`UPDATE accounts SET status = ?, updated_at = ?, version = version + 1 WHERE status = ?`, string(account.Locked), at, string(account.Active)); err != nil {
-		return err
+	for _, s := range []account.Status{account.Active, account.Disabled} {
+		if _, err := t.Exec(`UPDATE accounts SET status = ?, updated_at = ?, version = version + 1 WHERE status = ?`, string(s.Lock()), at, string(s)); err != nil {
+			return err
+		}
 	}
 	if _, err := t.Exec(`UPDATE clients SET secret_hash = ?, updated_at = ?, version = version + 1`, make([]byte, 32), at); err != nil {
 		return err

@@ -116,19 +116,19 @@ func oneAccountChange(t *testing.T, s AccountStore) {
 
 func statusChanges(t *testing.T, s AccountStore) {
 	commit(t, s, person("acc_1", "a@example.org"))
-	set := func(id string, to account.Status) account.SetStatus {
-		return account.SetStatus{Account: id, Status: to, At: accountTime.Add(time.Hour)}
+	set := func(id string, from, to account.Status) account.SetStatus {
+		return account.SetStatus{Account: id, From: from, Status: to, At: accountTime.Add(time.Hour)}
 	}
-	conflicts(t, s, set("acc_1", account.Active))
-	conflicts(t, s, set("acc_2", account.Disabled))
+	conflicts(t, s, set("acc_1", account.Locked, account.DisabledLocked)) // somebody has changed it since it was read
+	conflicts(t, s, set("acc_2", account.Active, account.Disabled))
 	wins := Race(t, func(int) error {
-		return s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{set("acc_1", account.Disabled)}})
+		return s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{set("acc_1", account.Active, account.Disabled)}})
 	})
 	got, err := s.Account(t.Context(), "acc_1")
 	if wins != 1 || err != nil || got.MaySignIn() || got.Version != 2 || !got.UpdatedAt.Equal(accountTime.Add(time.Hour)) {
 		t.Fatalf("%d changes, %+v, %v", wins, got, err)
 	}
-	commit(t, s, set("acc_1", account.Active))
+	commit(t, s, set("acc_1", account.Disabled, account.Active))
 }
 
 func link(h byte, canonical string, at time.Time) account.IssueLink {

@@ -123,9 +123,13 @@ func waitSettled(t *testing.T, s EpochStore, w unit.Write) (err error) {
 
 func raiseLocks(t *testing.T, s EpochStore) {
 	i := past(t, s)
+	off := ident.New("acc")
+	commit(t, s, account.Create{Account: account.Account{ID: off, Status: account.Disabled, Email: "off@example.org", CreatedAt: i.now}, Canonical: []string{"off@example.org"}})
 	raise(t, s, epoch.Raise{At: i.now, Unknown: true, Lock: true})
-	if a, err := s.Account(t.Context(), i.account); err != nil || a.Status != account.Locked || a.MaySignIn() {
-		t.Errorf("the account: %+v, %v", a, err)
+	for id, want := range map[string]account.Status{i.account: account.Locked, off: account.DisabledLocked} {
+		if a, err := s.Account(t.Context(), id); err != nil || a.Status != want || a.MaySignIn() {
+			t.Errorf("an account: %+v, %v, want %s", a, err, want)
+		}
 	}
 	if codes, err := s.RecoveryCodes(t.Context(), i.account); err != nil || codes[0].UsedAt.IsZero() {
 		t.Errorf("its recovery code: %+v, %v", codes, err)

@@ -114,8 +114,8 @@ func endings(n func(string) string) map[string]ending {
 		"a family and its grant":               {w{grant.RevokeFamily{Family: n("fam"), At: at}, grant.Revoke{Grant: n("g1"), At: at}}, list{"grant g1"}, nil},
 		"a token":                              {w{grant.RevokeToken{JTI: n("j1"), API: "cases", At: at, Until: at}}, list{"token j1"}, nil},
 		"a token of the issuer":                {w{grant.RevokeToken{JTI: n("j2"), At: at, Until: at}}, nil, nil},
-		"an account that is disabled":          {w{account.SetStatus{Account: n("a"), Status: account.Disabled, At: at}}, list{"account a"}, list{"account a"}},
-		"an account that is closed":            {w{account.SetStatus{Account: n("b"), Status: account.Closed, At: at}}, list{"account b"}, nil},
+		"an account that is disabled":          {w{account.SetStatus{Account: n("a"), From: account.Active, Status: account.Disabled, At: at}}, list{"account a"}, list{"account a"}},
+		"an account that is closed":            {w{account.SetStatus{Account: n("b"), From: account.Active, Status: account.Closed, At: at}}, list{"account b"}, nil},
 		"a machine that is disabled":           {w{client.Update{Client: off}}, list{"client machine"}, nil},
 		"a machine that loses an API":          {w{client.Update{Client: less}}, list{"client machine"}, nil},
 		"a machine that is one no more":        {w{client.Update{Client: app}}, list{"client machine"}, nil},
@@ -156,7 +156,7 @@ func toldNothing(t *testing.T, s FeedStore) {
 	feedAPIs(t, s)
 	n := feedCast(t, s, 1)
 	late := grantTime.Add(feed.Recent + time.Minute)
-	commit(t, s, grant.Revoke{Grant: n("g3"), At: late}, session.End{ID: n("s2"), At: late}, account.SetStatus{Account: n("b"), Status: account.Disabled, At: late})
+	commit(t, s, grant.Revoke{Grant: n("g3"), At: late}, session.End{ID: n("s2"), At: late}, account.SetStatus{Account: n("b"), From: account.Active, Status: account.Disabled, At: late})
 	if got := lineOf(t, s, "cases", 0); got != nil {
 		t.Errorf("long unused: %q", got)
 	}
