@@ -34,8 +34,8 @@ type Assign struct {
 	Event  string // identifier of the event that tells of it
 }
 
-// CountTry spends one of sub's tries and opens the back-off of a receipt number. Condition: sub has a try left, and the
-// back-off of the receipt number is over. It is committed before a code is looked at, so that parallel guesses are
+// CountTry spends one of sub's tries and opens the back-off of a receipt number. Condition: sub has a try left, the
+// back-off of the receipt number is over, and claims are not paused after a restore. It is committed before a code is looked at, so that parallel guesses are
 // counted exactly.
 type CountTry struct {
 	Sub        string
@@ -112,6 +112,7 @@ type ClaimReader interface {
 	// Key returns what is known of an Idempotency-Key that has not expired.
 	Key(ctx context.Context, k Key, now time.Time) (r Remembered, ok bool, err error)
 	// Waits returns how long sub, and anybody for this receipt number, have to wait before the next try; 0 is not at all.
+	// Errors: a fault of kind Unavailable with its time, while nobody may try.
 	Waits(ctx context.Context, sub string, receiptMAC []byte, now time.Time) (person, receipt time.Duration, err error)
 }
 

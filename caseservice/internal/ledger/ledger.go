@@ -10,6 +10,7 @@ import (
 
 	"ellis.example/caseservice/internal/chain"
 	"ellis.example/caseservice/internal/unit"
+	"ellis.example/caseservice/internal/witness"
 )
 
 // Outcome says how an access ended.
@@ -28,7 +29,7 @@ type Purpose string
 const (
 	SelfService Purpose = "self_service" // a person about their own case
 	Statistics  Purpose = "statistics"   // a machine client that counts
-	Operation   Purpose = "operation"    // a command of an operator
+	Operation   Purpose = "operation"    // a command of an operator, or what it brought back
 )
 
 // Entry is one access. The order of its members and their names are part of the canonical text: add at the end, omit
@@ -36,7 +37,7 @@ const (
 type Entry struct {
 	Act     string  `json:"act"`
 	Outcome Outcome `json:"outcome"`
-	Reason  string  `json:"reason,omitempty"` // what was missing, when refused
+	Reason  string  `json:"reason,omitempty"` // what was missing, when refused; what was lost, when a restore was accepted
 	Case    string  `json:"case,omitempty"`   // as asked for, when it was known to us
 	Sub     string  `json:"sub,omitempty"`
 	Client  string  `json:"client_id,omitempty"`
@@ -97,9 +98,11 @@ func Encode(at time.Time, e Entry) ([]byte, error) {
 
 // Report is the result of a verification.
 type Report struct {
-	Writers int           `json:"writers"`
-	Records int64         `json:"records"`
-	Broken  *chain.Broken `json:"broken,omitempty"` // the first bad record, nil when all is well
+	Writers     int               `json:"writers"`
+	Records     int64             `json:"records"`
+	Checkpoints int               `json:"checkpoints"`
+	Restores    []witness.Restore `json:"restores,omitempty"` // that checkpoints tell of
+	Broken      *chain.Broken     `json:"broken,omitempty"`   // the first bad record, nil when all is well
 }
 
 // Reader is what the commands ask of a store.
@@ -108,6 +111,6 @@ type Reader interface {
 	Trace(ctx context.Context, id string) ([]Stored, error)
 	// Tail returns the last n entries, oldest first; with after (writer → number) only those that came since.
 	Tail(ctx context.Context, after map[string]int64, n int) ([]Stored, error)
-	// Verify follows every chain from its first record to its head.
-	Verify(ctx context.Context) (Report, error)
+	// Verify follows every chain from its first record to its head, and compares it with checkpoints, if there are any.
+	Verify(ctx context.Context, points ...witness.Checkpoint) (Report, error)
 }

@@ -91,6 +91,7 @@ var Cases = Module{
 		{Name: "gen", May: []string{"gen"}, Packages: []string{"internal/gen", "internal/gen/copyleaves"}},
 		{Name: "ledger", May: []string{"leaves"}, Packages: []string{"internal/ledger"}},
 		{Name: "cases", May: []string{"leaves", "ledger"}, Packages: []string{"internal/cases"}},
+		{Name: "epoch", May: []string{"leaves", "ledger", "cases"}, Packages: []string{"internal/epoch"}},
 		{Name: "issuer", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/issuer"}},
 		{Name: "feed", May: []string{"leaves", "issuer"}, HTTP: true, Packages: []string{"internal/feed"}},
 		{Name: "accesstoken", May: []string{"leaves", "cases", "issuer", "feed"}, Packages: []string{"internal/accesstoken"}},
@@ -99,8 +100,8 @@ var Cases = Module{
 		{Name: "shed", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/shed"}},
 		{Name: "web", May: []string{"leaves", "shed"}, HTTP: true, Packages: []string{"internal/web"}},
 		{Name: "ui", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/ui"}},
-		{Name: "store", May: []string{"leaves", "sqldb", "ledger", "cases"}, Packages: []string{"internal/store/sqlstore"}},
-		{Name: "storetest", May: []string{"leaves", "ledger", "cases", "store"}, Packages: []string{"internal/store/storetest"}},
+		{Name: "store", May: []string{"leaves", "sqldb", "ledger", "cases", "epoch"}, Packages: []string{"internal/store/sqlstore"}},
+		{Name: "storetest", May: []string{"leaves", "ledger", "cases", "epoch", "store"}, Packages: []string{"internal/store/storetest"}},
 
 		{Name: "api", May: []string{"leaves", "ledger", "cases", "accesstoken", "web"}, HTTP: true, Packages: []string{"internal/api"}},
 		{Name: "signin", May: []string{"leaves", "web"}, HTTP: true, Packages: []string{"internal/signin"}},
@@ -113,7 +114,7 @@ var Cases = Module{
 		// The portal has no case data of its own: it asks the API, as any other app would.
 		{Name: "portal", May: []string{"leaves", "signin", "caseapi", "ui", "web"}, HTTP: true, Packages: []string{"internal/portal"}},
 		{Name: "cmd", HTTP: true, Packages: []string{"cmd/caseservice"}, May: []string{
-			"leaves", "ledger", "cases", "issuer", "feed", "accesstoken", "web", "ui", "store", "api", "signin", "redisdb", "sessions", "caseapi", "portal",
+			"leaves", "sqldb", "ledger", "cases", "epoch", "issuer", "feed", "accesstoken", "web", "ui", "store", "api", "signin", "redisdb", "sessions", "caseapi", "portal",
 		}},
 	},
 	Only: []Only{

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/epoch"
 	"ellis.example/caseservice/internal/sqldb"
 	"ellis.example/caseservice/internal/unit"
 )
@@ -26,6 +27,14 @@ func applyWrite(t *sqldb.Tx, w unit.Write) error {
 		return applyCloseKey(t, w)
 	case cases.Forget:
 		return applyForget(t, w)
+	case epoch.Raise:
+		return applyRaise(t, w)
+	case epoch.Own:
+		return applyOwn(t, w)
+	case epoch.EndCode:
+		return applyEndCode(t, w)
+	case epoch.Tried:
+		return applyTried(t, w)
 	}
 	return fmt.Errorf("no store for writes of type %T", w)
 }
@@ -77,7 +86,7 @@ func applyRedeem(t *sqldb.Tx, w cases.Redeem) error {
 	if err := bind(t, w, w.CaseID, w.Sub, at, w.Event, cases.NoticeClaimed); err != nil {
 		return err
 	}
-	if _, err := t.Exec("DELETE FROM claim_tries WHERE sub = ?", w.Sub); err != nil {
+	if _, err := t.Exec(forgetTries, w.Sub); err != nil {
 		return err
 	}
 	_, err := t.Exec("DELETE FROM claim_backoffs WHERE receipt_mac = ?", w.ReceiptMAC)
@@ -85,6 +94,13 @@ func applyRedeem(t *sqldb.Tx, w cases.Redeem) error {
 }
 
 func applyCountTry(t *sqldb.Tx, w cases.CountTry) error {
+	wait, err := paused(t.Row(claimsFrom).Scan, w.At)
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		return &unit.Conflict{Write: w, Why: "too soon after a restore"}
+	}
 	at := w.At.UnixMicro()
 	old := w.At.Add(-cases.TryWindow).UnixMicro()
 	if err := t.MustOne(w, "no tries left", countTry, w.Sub, at, old, old, old, cases.MaxTries); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/epoch"
 	"ellis.example/caseservice/internal/paper"
 	"ellis.example/caseservice/internal/sqldb"
 )
@@ -100,6 +101,13 @@ func (s *Store) Key(ctx context.Context, k cases.Key, now time.Time) (r cases.Re
 // Waits implements cases.ClaimReader.
 func (s *Store) Waits(ctx context.Context, sub string, receiptMAC []byte, now time.Time) (person, receipt time.Duration, err error) {
 	ctx = context.WithoutCancel(ctx)
+	wait, err := paused(s.db.Row(ctx, claimsFrom).Scan, now)
+	if err == nil && wait > 0 {
+		err = epoch.ErrPaused.After(wait)
+	}
+	if err != nil {
+		return 0, 0, err
+	}
 	var n, since, notBefore int64
 	if err := s.db.Row(ctx, selectTries, sub).Scan(&n, &since); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, 0, err

@@ -5,12 +5,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"ellis.example/caseservice/internal/chain"
 	"ellis.example/caseservice/internal/ledger"
+	"ellis.example/caseservice/internal/sqldb"
+	"ellis.example/caseservice/internal/witness"
 )
 
 const entryColumns = `w.name, l.seq, l.at, l.act, l.outcome, l.reason, l.case_id, l.sub, l.client_id, l.txn, l.jti, l.actor, l.purpose, l.request_id, l.hash`
@@ -79,23 +80,17 @@ func (s *Store) piece(ctx context.Context, h headRow, after int64, limit int) ([
 		scanEntry, h.id, after, h.head.Seq, limit)
 }
 
-// Verify implements ledger.Reader. A service may write meanwhile: each chain is followed to where its head was at the
-// beginning, and what no head covers is looked for at the end.
-func (s *Store) Verify(ctx context.Context) (r ledger.Report, err error) {
-	heads, err := s.heads(ctx)
+// Verify implements ledger.Reader. A service may write meanwhile: each chain is followed at least to where its head was at
+// the beginning, and what no head covers is looked for at the end.
+func (s *Store) Verify(ctx context.Context, points ...witness.Checkpoint) (ledger.Report, error) {
+	w, err := witness.Verify(ctx, s, points)
+	r := ledger.Report{Writers: w.Writers, Records: w.Events, Checkpoints: w.Checkpoints, Restores: w.Restores}
 	if err != nil {
 		return r, err
 	}
-	r.Writers = len(heads)
-	for _, h := range heads {
-		n, err := s.verifyChain(ctx, h)
-		r.Records += n
-		if errors.As(err, &r.Broken) {
-			return r, nil
-		}
-		if err != nil {
-			return r, err
-		}
+	if len(w.Broken) > 0 {
+		r.Broken = w.Broken[0]
+		return r, nil
 	}
 	r.Broken, err = s.strays(ctx)
 	return r, err
@@ -134,36 +129,48 @@ func (s *Store) heads(ctx context.Context) ([]headRow, error) {
 	})
 }
 
-// verifyChain follows one writer's records and compares where they end with the writer's head. Errors: *chain.Broken.
-func (s *Store) verifyChain(ctx context.Context, want headRow) (n int64, err error) {
-	head := chain.Head{Writer: want.head.Writer}
-	for {
-		list, err := s.piece(ctx, want, head.Seq, pieceRows)
-		if err != nil {
-			return n, err
-		}
-		for _, e := range list {
-			if head, err = follow(head, e); err != nil {
-				return n, err
-			}
-			n++
-		}
-		if len(list) < pieceRows {
-			break
-		}
+// Heads implements witness.Log.
+func (s *Store) Heads(ctx context.Context) (out []chain.Head, err error) {
+	rows, err := s.heads(ctx)
+	for _, h := range rows {
+		out = append(out, h.head)
 	}
-	if head != want.head {
-		return n, &chain.Broken{Writer: head.Writer, Seq: head.Seq + 1, Why: fmt.Sprintf("the writer wrote %d records, and this one is missing", want.head.Seq)}
-	}
-	return n, nil
+	return out, err
 }
 
-func follow(head chain.Head, e storedEntry) (chain.Head, error) {
-	text, err := ledger.Encode(e.At, e.Entry)
-	if err != nil {
-		return head, err
+const selectPiece = `SELECT ` + entryColumns + ` FROM ledger l JOIN ledger_writers w ON w.id = l.writer WHERE l.writer = ? AND l.seq > ? ORDER BY l.seq LIMIT ?`
+
+// Walk implements witness.Log.
+func (s *Store) Walk(ctx context.Context, writer string, after int64, f func(chain.Record) error) error {
+	var id int64
+	if err := s.db.Row(ctx, `SELECT id FROM ledger_writers WHERE name = ?`, writer).Scan(&id); err != nil {
+		return sqldb.Or(err, nil)
 	}
-	record := chain.Record{Writer: e.Writer, Seq: e.Seq, Body: text}
-	copy(record.Hash[:], e.hash)
-	return chain.Follow(head, record)
+	for {
+		list, err := collect(ctx, s.db, selectPiece, scanEntry, id, after, pieceRows)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			r, err := record(e)
+			if err == nil {
+				err = f(r)
+			}
+			if err != nil {
+				return err
+			}
+			after = e.Seq
+		}
+		if len(list) < pieceRows {
+			return nil
+		}
+	}
+}
+
+// record is an entry as its chain has it: the text is made again of what is stored.
+func record(e storedEntry) (chain.Record, error) {
+	text, err := ledger.Encode(e.At, e.Entry)
+	r := chain.Record{Writer: e.Writer, Seq: e.Seq, Body: text}
+	copy(r.Hash[:], e.hash)
+	return r, err
 }

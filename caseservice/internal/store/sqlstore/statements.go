@@ -18,6 +18,8 @@ ON CONFLICT (sub) DO UPDATE SET
     since = CASE WHEN claim_tries.since <= ? THEN excluded.since ELSE claim_tries.since END
 WHERE claim_tries.since <= ? OR claim_tries.n < ?`
 
+	forgetTries = `DELETE FROM claim_tries WHERE sub = ?`
+
 	// The delay doubles with each try beyond the free ones, up to the longest; a pause begins anew.
 	countBackoff = `INSERT INTO claim_backoffs (receipt_mac, n, last_at, not_before) VALUES (?1, 1, ?2, ?3)
 ON CONFLICT (receipt_mac) DO UPDATE SET

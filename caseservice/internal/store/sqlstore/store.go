@@ -14,6 +14,7 @@ import (
 	"ellis.example/caseservice/internal/ledger"
 	"ellis.example/caseservice/internal/sqldb"
 	"ellis.example/caseservice/internal/unit"
+	"ellis.example/caseservice/internal/witness"
 )
 
 //go:embed migrations
@@ -37,19 +38,27 @@ type Options struct {
 }
 
 // Store is the service's data. It is safe for concurrent use, and several processes may use one database.
-type Store struct{ db *sqldb.DB }
+type Store struct {
+	db    *sqldb.DB
+	watch *watch
+}
 
 var (
 	_ cases.Reader      = (*Store)(nil)
 	_ cases.ClaimReader = (*Store)(nil)
 	_ ledger.Reader     = (*Store)(nil)
+	_ witness.Log       = (*Store)(nil)
 	_ unit.Committer    = (*Store)(nil)
 )
 
 // Open opens the database, brings its schema up to date where it is older, and starts the writer. Errors: ErrNewerSchema,
 // sqldb.ErrDSN, sqldb.ErrNoDatabase, ErrUnavailable.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	db, err := openDB(ctx, o)
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	w := &watch{clk: o.Clock}
+	db, err := openDB(ctx, o, w.guard)
 	if err != nil {
 		return nil, err
 	}
@@ -61,16 +70,17 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	} else if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Store{db}, nil
+	return &Store{db, w}, nil
 }
 
-func openDB(ctx context.Context, o Options) (*sqldb.DB, error) {
+func openDB(ctx context.Context, o Options, guard func(*sqldb.Tx) error) (*sqldb.DB, error) {
 	steps, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
 	}
 	return sqldb.Open(ctx, o.Database, sqldb.Options{
 		Migrations: steps, Chain: ledgerChain{}, Role: o.Role, Existing: o.Existing, Clock: o.Clock, Log: o.Log, Observe: o.Observe,
+		Guard: guard,
 	})
 }
 
@@ -85,14 +95,18 @@ func (s *Store) Commit(ctx context.Context, u unit.Unit) error {
 	if len(u.Writes) == 0 {
 		return s.db.Commit(ctx, nil, u.Event)
 	}
-	return s.db.Commit(ctx, func(t *sqldb.Tx) error {
+	apply := func(t *sqldb.Tx) error {
 		for _, w := range u.Writes {
 			if err := applyWrite(t, w); err != nil {
 				return err
 			}
 		}
 		return nil
-	}, u.Event)
+	}
+	if raises(u) {
+		return s.db.Alone(ctx, apply, u.Event)
+	}
+	return s.db.Commit(ctx, apply, u.Event)
 }
 
 // SchemaStatus is what `migrate status` shows.
@@ -126,7 +140,7 @@ func Status(ctx context.Context, database string) (st SchemaStatus, err error) {
 }
 
 func withSchema(ctx context.Context, database string, existing bool, do func(*sqldb.DB) error) error {
-	db, err := openDB(ctx, Options{Database: database, Role: "command", Existing: existing})
+	db, err := openDB(ctx, Options{Database: database, Role: "command", Existing: existing}, nil)
 	if err != nil {
 		return err
 	}
