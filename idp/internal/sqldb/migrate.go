@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"path"
+	"regexp"
+	"strconv"
 
 	"github.com/pressly/goose/v3"
 
@@ -47,7 +50,10 @@ func (db *DB) Migrate(ctx context.Context) ([]Migration, error) {
 		if err != nil {
 			return nil, err
 		}
-		done, err := p.Up(ctx)
+		var done []*goose.MigrationResult
+		if err = db.promise(ctx, p.ListSources()); err == nil {
+			done, err = p.Up(ctx)
+		}
 		for _, r := range done {
 			out = append(out, Migration{r.Source.Version, r.Source.Path, true})
 		}
@@ -75,14 +81,17 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 	return out, nil
 }
 
-// CheckSchema compares the schema with what this program knows: nil when they are the same. It is one query. Errors:
-// ErrNewerSchema, ErrOlderSchema.
+// CheckSchema compares the schema with what this program knows: nil when they are the same, or when every step that this
+// program does not know says that it works with it. Errors: ErrNewerSchema, ErrOlderSchema.
 func (db *DB) CheckSchema(ctx context.Context) error {
 	have, want, err := db.Schema(ctx)
 	switch {
 	case err != nil:
 		return err
 	case have > want:
+		if works, err := db.worksWith(ctx, want); works || err != nil {
+			return err
+		}
 		return ErrNewerSchema.Because(fmt.Errorf("the database is at %d, this program at %d", have, want))
 	case have < want:
 		return ErrOlderSchema.Because(fmt.Errorf("the database is at %d, this program at %d", have, want))
@@ -122,4 +131,50 @@ func (db *DB) newest() (v int64, err error) {
 		v = max(v, n)
 	}
 	return v, err
+}
+
+// worksWithMark is the line of a migration that names the oldest step whose programs go on beside it.
+var worksWithMark = regexp.MustCompile(`(?m)^-- works-with: ([0-9]+)$`)
+
+// stepsTable holds what the marks of migrations say, for programs that do not have the migrations.
+const stepsTable = "schema_steps"
+
+// promise keeps the marks of the steps that are about to be applied. A step that is not applied after all promises nothing.
+func (db *DB) promise(ctx context.Context, list []*goose.Source) error {
+	have, err := db.schema(ctx)
+	if err == nil {
+		_, err = db.pool.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS `+stepsTable+` (version BIGINT PRIMARY KEY, works_with BIGINT NOT NULL)`)
+	}
+	if err != nil {
+		return Down(err)
+	}
+	for _, src := range list {
+		text, err := fs.ReadFile(db.opt.Migrations, db.d.name+"/"+path.Base(src.Path))
+		if err != nil {
+			return err
+		}
+		mark := worksWithMark.FindSubmatch(text)
+		if mark == nil || src.Version <= have {
+			continue
+		}
+		oldest, err := strconv.ParseInt(string(mark[1]), 10, 64)
+		if err != nil {
+			return fmt.Errorf("%s: works-with: %w", src.Path, err)
+		}
+		if _, err := db.pool.ExecContext(ctx, db.d.bind(`INSERT INTO schema_steps (version, works_with) VALUES (?,?) ON CONFLICT (version) DO UPDATE SET works_with = excluded.works_with`), src.Version, oldest); err != nil {
+			return Down(err)
+		}
+	}
+	return nil
+}
+
+// worksWith reports whether every step behind one of this program says that it works with it.
+func (db *DB) worksWith(ctx context.Context, mine int64) (works bool, err error) {
+	var there int
+	if err := db.Row(ctx, db.d.tables, stepsTable).Scan(&there); err != nil || there == 0 {
+		return false, err
+	}
+	err = db.pool.QueryRowContext(ctx, db.d.bind(`SELECT NOT EXISTS (SELECT 1 FROM goose_db_version g WHERE g.is_applied AND g.version_id > ?
+		AND NOT EXISTS (SELECT 1 FROM schema_steps s WHERE s.version = g.version_id AND s.works_with <= ?))`), mine, mine).Scan(&works)
+	return works, Down(err)
 }

@@ -210,13 +210,28 @@ func migrateRefusesANewerSchema(t *testing.T, dsn string) {
 	if err := s.CheckSchema(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	err := s.db.Maintain(t.Context(), func(t *sqldb.Tx) error {
-		_, err := t.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
-		return err
-	})
+	next := func(version, worksWith int64) {
+		t.Helper()
+		err := s.db.Maintain(t.Context(), func(t *sqldb.Tx) error {
+			_, err := t.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, TRUE)`, version)
+			if err == nil && worksWith > 0 {
+				_, err = t.Exec(`INSERT INTO schema_steps (version, works_with) VALUES (?,?)`, version, worksWith)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, newest, err := s.db.Schema(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	next(newest+1, newest)
+	if done, err := s.Migrate(t.Context()); err != nil || len(done) != 0 {
+		t.Fatalf("behind a step that works with it: %v, %v", done, err)
+	}
+	next(newest+2, 0)
 	if _, err := s.Migrate(t.Context()); !errors.Is(err, ErrNewerSchema) {
 		t.Fatalf("got %v", err)
 	}
