@@ -44,6 +44,8 @@ type job struct {
 	alone bool // in a transaction of its own
 	long  bool // without the guard and with the patience of a command
 
+	queued time.Time // where somebody asks how long it waited
+
 	state atomic.Int32
 	err   error
 	done  chan struct{}
@@ -54,6 +56,8 @@ type writer struct {
 	db    *DB
 	queue chan *job
 	done  chan struct{}
+
+	refused atomic.Int64 // jobs, because the queue was full
 
 	mu     sync.RWMutex // guards closed against a send on a closed queue
 	closed bool
@@ -147,10 +151,14 @@ func (w *writer) enqueue(j *job) error {
 	if w.closed {
 		return ErrClosed
 	}
+	if w.db.opt.Waited != nil {
+		j.queued = time.Now() //nolint:forbidigo // it measures, and decides nothing
+	}
 	select {
 	case w.queue <- j:
 		return nil
 	default:
+		w.refused.Add(1)
 		return ErrBusy
 	}
 }
@@ -209,6 +217,9 @@ func (w *writer) gather(batch []*job) []*job {
 // one that cannot be written is nobody else's misfortune.
 func (w *writer) commit(batch []*job) {
 	began := time.Now() //nolint:forbidigo // it measures, and decides nothing
+	if w.db.opt.Waited != nil {
+		w.db.opt.Waited(began.Sub(batch[0].queued))
+	}
 	err := w.try(batch)
 	if err != nil && len(batch) > 1 {
 		for i := range batch {

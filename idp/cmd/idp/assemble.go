@@ -52,6 +52,7 @@ type provider struct {
 	inner   http.Handler // the private listener's
 	points  *witness.Checkpointer
 	strange *throttle.Strangers
+	load    *web.Load
 
 	volatile volatileStore
 }
@@ -62,7 +63,7 @@ type secrets struct{ csrf, throttle, recovery, refresh, checkpoint []byte }
 // assemble opens the stores and wires the provider. The caller ends it with close.
 func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 	p := &provider{settings: s, metrics: prometheus.NewRegistry()}
-	if p.store, err = openStore(ctx, s, commitObserver(p.metrics)); err != nil {
+	if p.store, err = openStore(ctx, s, commitObserver(p.metrics), waitObserver(p.metrics)); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -102,8 +103,8 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 }
 
 // openStore opens the database and sees to its schema.
-func openStore(ctx context.Context, s settings, observe func(int, time.Duration)) (*sqlstore.Store, error) {
-	st, err := sqlstore.Open(ctx, s.database, sqlstore.Options{Clock: s.clock, Log: s.log, Observe: observe})
+func openStore(ctx context.Context, s settings, observe func(int, time.Duration), waited func(time.Duration)) (*sqlstore.Store, error) {
+	st, err := sqlstore.Open(ctx, s.database, sqlstore.Options{Clock: s.clock, Log: s.log, Observe: observe, Waited: waited})
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +179,7 @@ func (p *provider) checkpoints(ctx context.Context, key []byte) error {
 			return fmt.Errorf("the database is older than the last signed checkpoint in %s (%s): it is a restored copy or was cut; serving it would bring spent and revoked things back: run `idp restore --accept`", p.checkpoint, behind)
 		}
 	}
-	p.points = &witness.Checkpointer{Log: p.store, Key: k, Origin: p.issuer.String(), File: p.checkpoint, Now: p.clock.Now, SetBack: p.store.Halt}
+	p.points = &witness.Checkpointer{Log: p.store, Key: k, Origin: p.issuer.String(), File: p.checkpoint, Now: p.clock.Now, SetBack: p.store.Halt, Accepted: p.store.Resume}
 	return nil
 }
 
@@ -189,14 +190,17 @@ func (p *provider) wire(sec secrets) error {
 		return err
 	}
 	var shown *pages.Pages
+	p.load = web.NewLoad(p.metrics, p.connections)
 	edge := web.NewEdge(web.Config{
+		Load: p.load,
 		Issuer: p.issuer, Clock: p.clock, Log: p.log, TrustedProxies: p.proxies, CSRFKey: sec.csrf, Observe: web.Observer(p.metrics),
 		ErrorPage: func(w http.ResponseWriter, r *http.Request, f *fault.Error) { shown.ShowFault(w, r, f) },
 	})
 	p.mailer = (&notify.Deliverer{
 		Store: p.store, Commit: p.held, Fence: p.leader.Fence, Seal: p.sealer, Relay: p.relay, Clock: p.clock, Log: p.log, Observe: counter(p.metrics, "idp_mail_total", "Attempts to deliver mail, by outcome."),
 	}).Init()
-	clients, apis := client.NewCache(p.store, p.clock), api.NewCache(p.store, p.clock)
+	clients, apis, passwords := client.NewCache(p.store, p.clock), api.NewCache(p.store, p.clock), factor.NewPasswords(p.pepper, p.hashing)
+	p.usage(passwords, clients, apis)
 	networks := throttle.NewNetworks(p.volatile, p.limits, countBy(p.metrics, "idp_limited_total", "Requests refused because of their network's share, by kind; store_failed: requests that could not be counted and passed.", "kind"))
 	p.strange = throttle.NewStrangers(p.store, p.clock, p.log, countBy(p.metrics, "idp_strangers_total", "Refusals of requests that name nobody known or were not looked at, by type of event.", "type"))
 	gather := flow.Gatherer{Sessions: p.store, Accounts: p.store, Consents: p.store, Factors: p.store, Subjects: client.Subjects{Clients: clients, Keys: p.ring}}
@@ -204,7 +208,7 @@ func (p *provider) wire(sec secrets) error {
 	flows, codes := epochs.Flows{Store: p.volatile, Now: p.store.EpochMark}, epochs.Codes{CodeStore: p.volatile, Now: p.store.EpochMark}
 	shown = pages.New(pages.Deps{
 		Issuer: p.issuer, Edge: edge, Renderer: renderer, Clock: p.clock, Store: p.store, Commit: p.store, Flows: flows, Volatile: p.volatile,
-		Gather: gather, Clients: clients, APIs: apis, Passwords: factor.NewPasswords(p.pepper, p.hashing), Seal: p.sealer, RecoveryKey: sec.recovery,
+		Gather: gather, Clients: clients, APIs: apis, Passwords: passwords, Seal: p.sealer, RecoveryKey: sec.recovery,
 		Limiter: throttle.New(p.store, p.clock, sec.throttle), Networks: networks, Strangers: p.strange, Acts: act, Wake: p.mailer.Wake, Name: p.name,
 	})
 	protocol, err := oauth.New(oauth.Deps{
@@ -235,17 +239,6 @@ func countBy(reg prometheus.Registerer, name, help, label string) func(string) {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	reg.MustRegister(c)
 	return func(value string) { c.WithLabelValues(value).Inc() }
-}
-
-// commitObserver counts what the writer did.
-func commitObserver(reg prometheus.Registerer) func(units int, took time.Duration) {
-	units := prometheus.NewCounter(prometheus.CounterOpts{Name: "idp_units_total", Help: "Units of work that were taken to disk: several share a commit."})
-	seconds := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "idp_commit_seconds", Help: "Time of a commit, with its fsync.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5}})
-	reg.MustRegister(units, seconds)
-	return func(n int, took time.Duration) {
-		units.Add(float64(n))
-		seconds.Observe(took.Seconds())
-	}
 }
 
 // leads tells who does the work of all replicas.

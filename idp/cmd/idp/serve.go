@@ -51,7 +51,7 @@ func serve(ctx context.Context, s settings) (err error) {
 	var wg sync.WaitGroup
 	wg.Go(func() { p.leader.Run(work, p.lead) })
 	wg.Go(func() { background.Run(work, s.log, p.ownJobs()...) })
-	err = web.Servers{Log: s.log, Public: p.public, Private: p.inner, State: &p.state, Notice: s.notice, Drain: s.drain}.Run(ctx, public, private)
+	err = web.Servers{Log: s.log, Public: p.public, Private: p.inner, State: &p.state, Load: p.load, Notice: s.notice, Drain: s.drain}.Run(ctx, public, private)
 	stop()
 	wg.Wait()
 	err = errors.Join(err, p.strange.Finish(context.WithoutCancel(ctx)))

@@ -41,7 +41,9 @@ type settings struct {
 	notice     time.Duration // before the drain
 	migrate    bool
 	limits     throttle.Limits
-	redis      redisdb.Config
+	// connections is how many may be open; 0: as many as is usual.
+	connections int
+	redis       redisdb.Config
 
 	hashing factor.Params
 	clock   clock.Clock
@@ -88,6 +90,7 @@ func serveFlags(f *pflag.FlagSet) {
 	f.Duration("drain", 10*time.Second, "how long requests that are under way may take at the end")
 	f.Duration("drain-delay", 500*time.Millisecond, "how long requests are taken on at the end, while /readyz says 503: longer than a load balancer needs to see it")
 	limitFlags(f)
+	loadFlags(f)
 	redisdb.Flags(f, envPrefix, "where replicas share what may be lost (sign-ins under way, codes, rates); in this process, if it is empty")
 	f.Bool("auto-migrate", true, "bring an older or empty database up to date before serving")
 }
@@ -144,6 +147,9 @@ func readSettings(cmd *cobra.Command) (s settings, err error) {
 		return s, err
 	}
 	if s.limits, err = readLimits(cmd); err != nil {
+		return s, err
+	}
+	if s.connections, err = readConnections(cmd); err != nil {
 		return s, err
 	}
 	if s.redis, err = redisdb.Read(cmd.Flags(), envPrefix); err != nil {

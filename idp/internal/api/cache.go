@@ -31,6 +31,15 @@ func NewCache(src Source, clk clock.Clock) *Cache {
 // Get returns all APIs as they stand at one moment. Errors: those of the store, while nothing is known yet.
 func (c *Cache) Get(ctx context.Context) (*Registry, error) { return c.view.Get(ctx) }
 
+// Size returns how many APIs are in memory, and how often they were read from the store.
+func (c *Cache) Size() (apis int, reads int64) {
+	r, reads := c.view.Peek()
+	if r == nil {
+		return 0, reads
+	}
+	return len(r.list), reads
+}
+
 // Refresh looks for changes now. The process that changed an API itself calls it.
 func (c *Cache) Refresh(ctx context.Context) error { _, err := c.view.Refresh(ctx); return err }
 

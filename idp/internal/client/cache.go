@@ -106,5 +106,14 @@ func (c *Cache) AllowsOrigin(ctx context.Context, origin string) bool {
 	return err == nil && r.origins[origin]
 }
 
+// Size returns how many clients are in memory, and how often they were read from the store.
+func (c *Cache) Size() (clients int, reads int64) {
+	r, reads := c.view.Peek()
+	if r == nil {
+		return 0, reads
+	}
+	return len(r.byID), reads
+}
+
 // Refresh looks for changes now. The process that changed a client itself calls it.
 func (c *Cache) Refresh(ctx context.Context) error { _, err := c.view.Refresh(ctx); return err }

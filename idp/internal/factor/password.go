@@ -61,6 +61,7 @@ type Passwords struct {
 	keyID  string
 	slots  chan struct{}
 	queued atomic.Int64
+	busy   atomic.Int64 // how many were refused because the queue was full
 	limit  int64
 	nobody string
 }
@@ -74,6 +75,9 @@ func NewPasswords(pepper []byte, p Params) *Passwords {
 	h.nobody = h.record(p, make([]byte, saltLen), make([]byte, hashLen))
 	return h
 }
+
+// Queue returns how many passwords are hashed or wait for it, and how many were refused because too many did.
+func (h *Passwords) Queue() (now, refused int64) { return h.queued.Load(), h.busy.Load() }
 
 // Hash returns the record of a password. Errors: ErrTooLong; ErrBusy when the queue is full; the context's.
 func (h *Passwords) Hash(ctx context.Context, password string) (string, error) {
@@ -120,6 +124,7 @@ func (h *Passwords) Verify(ctx context.Context, record, password string) (ok, st
 func (h *Passwords) derive(ctx context.Context, password string, salt []byte, p Params) ([]byte, error) {
 	if h.queued.Add(1) > h.limit {
 		h.queued.Add(-1)
+		h.busy.Add(1)
 		return nil, ErrBusy
 	}
 	defer h.queued.Add(-1)

@@ -25,6 +25,7 @@ type View[T any] struct {
 	building sync.Mutex
 	current  atomic.Pointer[built[T]]
 	checked  atomic.Int64 // when the version was last looked at, in microseconds
+	builds   atomic.Int64
 }
 
 type built[T any] struct {
@@ -55,6 +56,14 @@ func (v *View[T]) Get(ctx context.Context) (*T, error) {
 	return v.refresh(ctx, now)
 }
 
+// Peek returns the value that is there, nil where there is none yet, and how often one was built.
+func (v *View[T]) Peek() (value *T, builds int64) {
+	if cur := v.current.Load(); cur != nil {
+		value = cur.value
+	}
+	return value, v.builds.Load()
+}
+
 // Refresh looks at the version now.
 func (v *View[T]) Refresh(ctx context.Context) (*T, error) {
 	v.building.Lock()
@@ -71,6 +80,7 @@ func (v *View[T]) refresh(ctx context.Context, now int64) (*T, error) {
 		var value *T
 		if value, err = v.build(ctx); err == nil {
 			cur = &built[T]{version: n, value: value}
+			v.builds.Add(1)
 			v.current.Store(cur)
 		}
 	}

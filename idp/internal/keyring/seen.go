@@ -3,6 +3,7 @@ package keyring
 import (
 	"crypto/sha256"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -20,6 +21,8 @@ type seenShard struct {
 	by    map[[sha256.Size]byte]verified
 	order [][sha256.Size]byte // a ring, once it is full
 	next  int
+
+	hits, misses atomic.Int64
 }
 
 // verified is what a signature vouches for.
@@ -34,7 +37,25 @@ func (c *seen) get(sum [sha256.Size]byte) (verified, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	v, ok := s.by[sum]
+	if ok {
+		s.hits.Add(1)
+	} else {
+		s.misses.Add(1)
+	}
 	return v, ok
+}
+
+// uses adds up how the set was used.
+func (c *seen) uses() (u Uses) {
+	for i := range c.shard {
+		s := &c.shard[i]
+		s.mu.RLock()
+		u.Tokens += len(s.by)
+		s.mu.RUnlock()
+		u.Hits += s.hits.Load()
+		u.Misses += s.misses.Load()
+	}
+	return u
 }
 
 func (c *seen) put(sum [sha256.Size]byte, v verified) {

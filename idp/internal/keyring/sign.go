@@ -100,6 +100,25 @@ func (r *Ring) verify(ctx context.Context, compact string, types []string, good 
 	return bytes.Clone(t.claims), nil
 }
 
+// Uses tell how keys and verified tokens are kept in memory.
+type Uses struct {
+	Keys         int   // that are published or may verify
+	Reads        int64 // of the keys from the store
+	Tokens       int   // whose signature is remembered
+	Hits, Misses int64 // of those, since the keys were last read
+}
+
+// Uses returns what is in memory.
+func (r *Ring) Uses() (u Uses) {
+	v, reads := r.view.Peek()
+	if v != nil {
+		u = v.seen.uses()
+		u.Keys = len(v.public)
+	}
+	u.Reads = reads
+	return u
+}
+
 // accepted are the algorithms of tokens.
 var accepted = func() (out []jose.SignatureAlgorithm) {
 	for _, a := range Algorithms {

@@ -29,6 +29,9 @@ func applyQueue(t *sqldb.Tx, w notify.Queue) error {
 			return &unit.Conflict{Write: w, Why: "too many mails wait"}
 		}
 	}
+	if err := underActive(t, w.Sealed); err != nil {
+		return err
+	}
 	return t.MustOne(w, "mail exists", `INSERT INTO outbox (id, recipient, lang, template, account, sealed, at, due_at, expires_at) VALUES (?,?,?,?,?,?,?,?,?)`,
 		w.ID, w.Recipient, w.Lang, w.Template, w.Account, w.Sealed, micros(w.At), micros(w.At), micros(w.ExpiresAt))
 }
@@ -50,6 +53,12 @@ func applyDefer(t *sqldb.Tx, w notify.Defer) error {
 func applyDrop(t *sqldb.Tx, w notify.Drop) error {
 	_, err := t.Exec(`DELETE FROM outbox WHERE id = ?`, w.ID)
 	return err
+}
+
+// WaitingMail is how many mails were not sent yet.
+func (s *Store) WaitingMail(ctx context.Context) (n int, err error) {
+	err = s.db.Row(ctx, `SELECT count(*) FROM outbox WHERE sent_at = 0`).Scan(&n)
+	return n, err
 }
 
 // DueMail implements notify.Reader.

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/sqldb"
 	"ellis.example/idp/internal/unit"
@@ -21,6 +23,7 @@ type Options struct {
 	MaxQueue int  // units waiting for the writer before Commit answers Unavailable
 	MaxBatch int  // units in one transaction
 	Observe  func(units int, took time.Duration)
+	Waited   func(time.Duration) // told of each commit how long its first unit had waited
 }
 
 // Store is the lasting store. It is safe for concurrent use.
@@ -40,6 +43,9 @@ var (
 	ErrOlderSchema = sqldb.ErrOlderSchema
 )
 
+// Metrics is what can be seen of the database at a moment, under names that begin with prefix.
+func (s *Store) Metrics(prefix string) prometheus.Collector { return s.db.Metrics(prefix) }
+
 // Open opens the database that dsn names ("sqlite:PATH", "postgres://…") and starts the writer. It does not migrate. The
 // caller ends it with Close. Errors: sqldb.ErrDSN, sqldb.ErrNoDatabase, sqldb.ErrUnavailable.
 func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
@@ -52,7 +58,8 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	}
 	w := &watch{clk: opt.Clock}
 	db, err := sqldb.Open(ctx, dsn, sqldb.Options{
-		Guard: w.guard, Migrations: steps, Chain: auditChain{}, Existing: opt.Existing, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch, Observe: opt.Observe,
+		Guard: w.guard, Migrations: steps, Chain: auditChain{}, Existing: opt.Existing, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch,
+		Observe: opt.Observe, Waited: opt.Waited,
 	})
 	if err != nil {
 		return nil, err
