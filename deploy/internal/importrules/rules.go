@@ -55,7 +55,8 @@ var Identity = Module{
 		{Name: "redistest", Packages: []string{"internal/store/redisstore/redistest"}},
 		{Name: "background", May: []string{"leaves"}, Packages: []string{"internal/background"}},
 		{Name: "shed", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/shed"}},
-		{Name: "web", May: []string{"leaves", "shed"}, HTTP: true, Packages: []string{"internal/web"}},
+		{Name: "telemetry", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/telemetry"}},
+		{Name: "web", May: []string{"leaves", "shed", "telemetry"}, HTTP: true, Packages: []string{"internal/web"}},
 		{Name: "ui", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/ui"}},
 		{Name: "uitest", May: []string{"leaves", "ui"}, Packages: []string{"internal/ui/uitest"}},
 		{Name: "store", May: append([]string{"sqldb", "redisdb"}, domains...), Packages: []string{"internal/store/memstore", "internal/store/redisstore", "internal/store/sqlstore"}},
@@ -64,7 +65,7 @@ var Identity = Module{
 		{Name: "oauth", May: append([]string{"web", "ui"}, domains...), HTTP: true, Packages: []string{"internal/oauth"}},
 		{Name: "pages", May: append([]string{"web", "ui"}, domains...), HTTP: true, Packages: []string{"internal/pages"}},
 		{Name: "admin", May: append([]string{"web", "ui"}, domains...), HTTP: true, Packages: []string{"internal/admin"}},
-		{Name: "cmd", May: append([]string{"tokens", "web", "ui", "sqldb", "redisdb", "store", "oauth", "pages", "admin", "background"}, domains...), HTTP: true, Packages: []string{"cmd/idp"}},
+		{Name: "cmd", May: append([]string{"tokens", "telemetry", "web", "ui", "sqldb", "redisdb", "store", "oauth", "pages", "admin", "background"}, domains...), HTTP: true, Packages: []string{"cmd/idp"}},
 	},
 	Only: []Only{
 		{Prefix: "github.com/ory/fosite", By: []string{"internal/oauth"}, Why: "the protocol core stays in one package"},
@@ -75,6 +76,7 @@ var Identity = Module{
 		{Prefix: "github.com/jackc/pgx", By: []string{"internal/sqldb", "internal/sqldb/pgtest"}, Why: "one package opens databases"},
 		{Prefix: "github.com/ThalesGroup/crypto11", By: []string{"internal/keyring/pkcs11"}, Why: "it needs cgo: one package, behind a build tag"},
 		{Prefix: "github.com/spf13/cobra", By: []string{"cmd/idp", "internal/config", "internal/reference"}, Why: "commands are in cmd, config reads their lines, and reference tells of them"},
+		{Prefix: "go.opentelemetry.io", By: []string{"internal/telemetry"}, Why: "one package makes traces, and says what they tell"},
 		{Prefix: "github.com/wneessen/go-mail", By: []string{"internal/notify"}, Why: "one package sends mail"},
 	},
 }
@@ -98,7 +100,8 @@ var Cases = Module{
 		{Name: "issuertest", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/accesstoken/issuertest"}},
 
 		{Name: "shed", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/shed"}},
-		{Name: "web", May: []string{"leaves", "shed"}, HTTP: true, Packages: []string{"internal/web"}},
+		{Name: "telemetry", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/telemetry"}},
+		{Name: "web", May: []string{"leaves", "shed", "telemetry"}, HTTP: true, Packages: []string{"internal/web"}},
 		{Name: "ui", May: []string{"leaves"}, HTTP: true, Packages: []string{"internal/ui"}},
 		{Name: "store", May: []string{"leaves", "sqldb", "ledger", "cases", "epoch"}, Packages: []string{"internal/store/sqlstore"}},
 		{Name: "storetest", May: []string{"leaves", "ledger", "cases", "epoch", "store"}, Packages: []string{"internal/store/storetest"}},
@@ -114,7 +117,7 @@ var Cases = Module{
 		// The portal has no case data of its own: it asks the API, as any other app would.
 		{Name: "portal", May: []string{"leaves", "signin", "caseapi", "ui", "web"}, HTTP: true, Packages: []string{"internal/portal"}},
 		{Name: "cmd", HTTP: true, Packages: []string{"cmd/caseservice"}, May: []string{
-			"leaves", "sqldb", "ledger", "cases", "epoch", "issuer", "feed", "accesstoken", "web", "ui", "store", "api", "signin", "redisdb", "sessions", "caseapi", "portal",
+			"leaves", "sqldb", "ledger", "cases", "epoch", "issuer", "feed", "accesstoken", "telemetry", "web", "ui", "store", "api", "signin", "redisdb", "sessions", "caseapi", "portal",
 		}},
 	},
 	Only: []Only{
@@ -123,6 +126,7 @@ var Cases = Module{
 		{Prefix: "github.com/jackc/pgx", By: []string{"internal/sqldb", "internal/sqldb/pgtest"}, Why: "one package opens databases"},
 		{Prefix: "github.com/redis/go-redis", By: []string{"internal/store/redisstore", "internal/store/redisstore/redisdb", "internal/store/redisstore/redistest"}, Why: "one package speaks to Redis"},
 		{Prefix: "github.com/spf13/cobra", By: []string{"cmd/caseservice", "internal/config", "internal/reference"}, Why: "commands are in cmd, config reads their lines, and reference tells of them"},
+		{Prefix: "go.opentelemetry.io", By: []string{"internal/telemetry"}, Why: "one package makes traces, and says what they tell"},
 		{Prefix: "golang.org/x/oauth2", By: []string{"internal/signin"}, Why: "one package is the relying party"},
 		{Prefix: "github.com/coreos/go-oidc", By: []string{"internal/signin"}, Why: "one package is the relying party"},
 		{Prefix: "github.com/ory", Why: "the case service shares no protocol code with the provider"},

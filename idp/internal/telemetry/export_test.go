@@ -1,0 +1,15 @@
+package telemetry
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/propagation"
+)
+
+// QueueSize is how many spans wait at the most.
+const QueueSize = queueSize
+
+// Within returns ctx within a trace.
+func Within(ctx context.Context, parent string) context.Context {
+	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": parent})
+}
