@@ -11,6 +11,7 @@ import (
 
 	"ellis.example/caseservice/internal/fault"
 	"ellis.example/caseservice/internal/ident"
+	"ellis.example/caseservice/internal/telemetry"
 )
 
 // maxBody bounds what anybody may send, in bytes. The largest honest body is the form of a claim.
@@ -24,6 +25,8 @@ type Info struct {
 	Client string // client_id of a verified token
 	Txn    string // txn of a verified token
 	Cause  error  // what went wrong, for the log alone
+
+	span telemetry.Span
 }
 
 type infoKey struct{}
@@ -36,6 +39,14 @@ func InfoOf(r *http.Request) *Info {
 	return &Info{}
 }
 
+// RequestID returns the id of the request that ctx belongs to, or "".
+func RequestID(ctx context.Context) string {
+	if i, ok := ctx.Value(infoKey{}).(*Info); ok {
+		return i.ID
+	}
+	return ""
+}
+
 // Edge is what every public request passes.
 type Edge struct {
 	Log     *slog.Logger
@@ -43,6 +54,8 @@ type Edge struct {
 	Observe func(route string, status int, took time.Duration)
 	// Load bounds what all requests use together; nil: there are places for requests, and connections are not bounded.
 	Load *Load
+	// Trace makes a span of every request; nil: there are none.
+	Trace *telemetry.Tracer
 }
 
 // The headers of every answer. Shared slices: they are never changed.
@@ -64,11 +77,12 @@ func (e Edge) Wrap(h http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now() //nolint:forbidigo // it measures, and decides nothing
-		info := &Info{ID: ident.New("req"), Route: "other"}
+		ctx, span := e.Trace.Server(r)
+		info := &Info{ID: ident.New("req"), Route: "other", span: span}
 		e.headers(w.Header(), info.ID)
 		rec := &recorder{ResponseWriter: w}
+		r = r.WithContext(context.WithValue(ctx, infoKey{}, info))
 		defer e.finish(rec, r, info, began)
-		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
 		if r.Body != nil {
 			r.Body = http.MaxBytesReader(rec, r.Body, maxBody)
 		}
@@ -104,9 +118,11 @@ func (e Edge) finish(w *recorder, r *http.Request, info *Info, began time.Time) 
 	if e.Observe != nil {
 		e.Observe(info.Route, w.status, took)
 	}
+	method := knownMethod(r.Method)
+	info.span.End(method, info.Route, info.ID, w.status)
 	level := slog.LevelInfo
 	attrs := make([]slog.Attr, 0, 8)
-	attrs = append(attrs, slog.String("request", info.ID), slog.String("method", knownMethod(r.Method)), slog.String("route", info.Route),
+	attrs = append(attrs, slog.String("request", info.ID), slog.String("method", method), slog.String("route", info.Route),
 		slog.Int("status", w.status), slog.Duration("took", took))
 	if info.Client != "" {
 		attrs = append(attrs, slog.String("client_id", info.Client), slog.String("txn", info.Txn))

@@ -3,5 +3,5 @@
 // cross-site request forgery tokens, servers with a drain, and the private listener.
 //
 // Routes it mounts, on the private listener only: GET /healthz, /readyz, /metrics. It knows neither accounts nor tokens,
-// and imports only leaves.
+// and imports only leaves, shed and telemetry.
 package web

@@ -17,6 +17,7 @@ import (
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/ident"
 	"ellis.example/idp/internal/shed"
+	"ellis.example/idp/internal/telemetry"
 )
 
 // maxBody bounds what anybody may send, in bytes. The largest honest body is a token request with a client assertion.
@@ -38,6 +39,8 @@ type Config struct {
 	Observe func(route, method string, status int, took time.Duration)
 	// Load bounds what all requests use together; nil: there are places for requests, and connections are not bounded.
 	Load *Load
+	// Trace makes a span of every request; nil: there are none.
+	Trace *telemetry.Tracer
 }
 
 // Edge is what every public request passes.
@@ -65,10 +68,19 @@ type Request struct {
 
 	route  string
 	cause  error
+	span   telemetry.Span
 	places *shed.Places // that it has one of; nil: it has none
 }
 
 type requestKey struct{}
+
+// RequestID returns the id of the request that ctx belongs to, or "".
+func RequestID(ctx context.Context) string {
+	if i, ok := ctx.Value(requestKey{}).(*Request); ok {
+		return i.ID
+	}
+	return ""
+}
 
 // Info returns what the edge knows of the request, never nil.
 func Info(ctx context.Context) *Request {
@@ -84,10 +96,11 @@ var errHost = fault.New(fault.Invalid, "host_unknown", "this server answers for 
 func (e *Edge) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now() //nolint:forbidigo // it measures, and decides nothing
-		info := &Request{ID: ident.New("req"), IP: e.peer(r), UserAgent: printable(r.UserAgent(), 256), route: "other"}
+		ctx, span := e.cfg.Trace.Server(r)
+		info := &Request{ID: ident.New("req"), IP: e.peer(r), UserAgent: printable(r.UserAgent(), 256), route: "other", span: span}
 		rec := &recorder{ResponseWriter: w}
 		e.headers(rec.Header(), info.ID)
-		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
+		r = r.WithContext(context.WithValue(ctx, requestKey{}, info))
 		defer e.finish(rec, r, info, began)
 		if !strings.EqualFold(r.Host, e.cfg.Issuer.Host) {
 			info.cause = errHost
@@ -141,6 +154,7 @@ func (e *Edge) finish(w *recorder, r *http.Request, info *Request, began time.Ti
 	if e.cfg.Observe != nil {
 		e.cfg.Observe(info.route, method, w.status, took)
 	}
+	info.span.End(method, info.route, info.ID, w.status)
 	level := slog.LevelInfo
 	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs, slog.String("request", info.ID), slog.String("method", method), slog.String("route", info.route),
