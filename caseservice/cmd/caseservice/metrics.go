@@ -23,6 +23,8 @@ type metrics struct {
 	commits  prometheus.Counter
 	units    prometheus.Counter
 	commitIn prometheus.Histogram
+	batch    prometheus.Histogram
+	wait     prometheus.Histogram
 
 	feedEvents  *prometheus.CounterVec
 	feedDelay   prometheus.Histogram
@@ -58,7 +60,8 @@ func newMetrics() *metrics {
 		feedPassed:  prometheus.NewCounter(counter("feed_passed_total", "Events that stayed unreadable and that the feed went on without: for seven minutes the issuer is asked about each token.")),
 		asks:        prometheus.NewCounterVec(counter("introspections_total", "Tokens that the issuer was asked about, because its feed is silent, by outcome: active, inactive, failed."), []string{"outcome"}),
 	}
-	m.registry.MustRegister(m.requests, m.took, m.tokens, m.fetches, m.commits, m.units, m.commitIn, m.feedEvents, m.feedDelay, m.feedRefused, m.feedPassed, m.asks,
+	m.batch, m.wait = m.batches(), m.waits()
+	m.registry.MustRegister(m.batch, m.wait, m.requests, m.took, m.tokens, m.fetches, m.commits, m.units, m.commitIn, m.feedEvents, m.feedDelay, m.feedRefused, m.feedPassed, m.asks,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	return m
 }
@@ -91,6 +94,7 @@ func (m *metrics) asked(outcome string) { m.asks.WithLabelValues(outcome).Inc() 
 func (m *metrics) commit(batch int, took time.Duration) {
 	m.commits.Inc()
 	m.units.Add(float64(batch))
+	m.batch.Observe(float64(batch))
 	m.commitIn.Observe(took.Seconds())
 }
 

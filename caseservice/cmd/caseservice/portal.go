@@ -37,6 +37,7 @@ type portalSettings struct {
 	sharing                        sharing
 	log                            settings // its level and format
 	drain, notice                  time.Duration
+	connections                    int // that may be open
 }
 
 func (s *portalSettings) flags(fs *pflag.FlagSet) {
@@ -57,6 +58,7 @@ func (s *portalSettings) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.log.logFormat, "log-format", "json", "json or text")
 	fs.DurationVar(&s.drain, "drain", 10*time.Second, "how long requests may take to finish at the end")
 	drainDelayFlag(fs, &s.notice)
+	connectionsSetting(fs, &s.connections)
 }
 
 // check says what is wrong, and fills what has a default that depends on others. Errors: *config.Error.
@@ -86,6 +88,9 @@ func (s *portalSettings) check() error {
 		return &config.Error{Where: "--drain", Problem: "a time above zero, like 10s"}
 	case s.log.logFormat != "json" && s.log.logFormat != "text":
 		return &config.Error{Where: "--log-format", Problem: "json or text"}
+	}
+	if err := checkConnections(s.connections); err != nil {
+		return err
 	}
 	_, err := s.log.level()
 	return err
@@ -138,6 +143,8 @@ func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Wri
 	}
 	defer func() { err = errors.Join(err, kept.close()) }()
 	m := newPortalMetrics(kept.memory)
+	m.registry.MustRegister(kept.db.Metrics(portalPrefix))
+	load := web.NewLoad(m.registry, portalPrefix, s.connections)
 	gate := signin.New(signin.Config{
 		Issuer: s.issuer, ClientID: s.clientID, ClientSecret: secret, Resource: s.api,
 		RedirectURI: s.publicURL + "/callback", SignedOutURI: s.publicURL + "/signed-out",
@@ -157,10 +164,10 @@ func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Wri
 	running.Go(func() { kept.watch(warm) })
 	defer running.Wait()
 	defer cold()
-	edge := web.Edge{Log: log, HSTS: origin.Scheme == "https", Observe: m.request}
+	edge := web.Edge{Log: log, HSTS: origin.Scheme == "https", Observe: m.request, Load: load}
 	state := &web.State{}
 	return web.Servers{
-		Log: log, Public: edge.Wrap(p.Handler()), State: state, Notice: s.notice, Drain: s.drain,
+		Log: log, Public: edge.Wrap(p.Handler()), State: state, Load: load, Notice: s.notice, Drain: s.drain,
 		Private: web.Private(state, m.registry, unreachable(gate, api, kept)),
 	}.Run(ctx, public, private)
 }
@@ -180,6 +187,9 @@ func unreachable(gate *signin.Gate, api *caseapi.Client, kept *sessions) func() 
 		return out
 	}
 }
+
+// portalPrefix begins the names of the portal's metrics.
+const portalPrefix = namespace + "_portal"
 
 // portalMetrics are what the portal counts.
 type portalMetrics struct {

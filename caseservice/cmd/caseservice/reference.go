@@ -12,6 +12,9 @@ import (
 	"ellis.example/caseservice/internal/issuer"
 	"ellis.example/caseservice/internal/reference"
 	"ellis.example/caseservice/internal/signin"
+	"ellis.example/caseservice/internal/store/redisstore/redisdb"
+	"ellis.example/caseservice/internal/store/sqlstore"
+	"ellis.example/caseservice/internal/web"
 )
 
 // newReferenceCommand tells the generator of docs/reference what there is. It opens nothing and asks nobody.
@@ -38,10 +41,17 @@ func registeredMetrics() ([]reference.Metric, error) {
 	events := feed.New(feed.Options{Issuer: from, Audience: nowhere, Clock: clock.System{}, Log: log})
 	m := newMetrics()
 	m.gauges(accesstoken.New(accesstoken.Options{Issuer: from, Audience: nowhere, Revocations: events, Clock: clock.System{}}), events)
+	var none *sqlstore.Store
+	m.registry.MustRegister(none.Metrics(namespace))
+	web.NewLoad(m.registry, namespace, 0)
 	out, err := reference.Metrics(m.registry, namespace)
 	if err != nil {
 		return nil, err
 	}
-	portal, err := reference.Metrics(newPortalMetrics(signin.NewMemory(clock.System{}, 1, 1)).registry, namespace)
+	p := newPortalMetrics(signin.NewMemory(clock.System{}, 1, 1)).registry
+	var nowhereElse *redisdb.DB
+	p.MustRegister(nowhereElse.Metrics(portalPrefix))
+	web.NewLoad(p, portalPrefix, 0)
+	portal, err := reference.Metrics(p, namespace)
 	return append(out, portal...), err
 }

@@ -60,7 +60,7 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 		return err
 	}
 	m := newMetrics()
-	store, err := sqlstore.Open(ctx, sqlstore.Options{Database: s.database, Role: "serve", Log: log, Observe: m.commit})
+	store, err := sqlstore.Open(ctx, sqlstore.Options{Database: s.database, Role: "serve", Log: log, Observe: m.commit, Waited: m.waited})
 	if err != nil {
 		return errors.Join(err, public.Close(), private.Close())
 	}
@@ -78,12 +78,14 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 		return errors.Join(err, public.Close(), private.Close())
 	}
 	m.gauges(tokens, events)
+	m.registry.MustRegister(store.Metrics(namespace))
+	load := web.NewLoad(m.registry, namespace, s.connections)
 	stop := background(ctx, log, from, events, store)
 	defer stop()
-	edge := web.Edge{Log: log, HSTS: strings.HasPrefix(s.audience, "https:"), Observe: m.request}
+	edge := web.Edge{Log: log, HSTS: strings.HasPrefix(s.audience, "https:"), Observe: m.request, Load: load}
 	state := &web.State{}
 	return web.Servers{
-		Log: log, Public: edge.Wrap(handler), State: state, Notice: s.notice, Drain: s.drain,
+		Log: log, Public: edge.Wrap(handler), State: state, Load: load, Notice: s.notice, Drain: s.drain,
 		Private: web.Private(state, m.registry, degraded(from, events, store)),
 	}.Run(ctx, public, private)
 }

@@ -22,6 +22,7 @@ type settings struct {
 	logLevel, logFormat                     string
 	clientID                                string
 	drain, notice, patience                 time.Duration
+	connections                             int // that may be open
 }
 
 // codeKey is the name of the secret under which claim codes are kept.
@@ -42,6 +43,7 @@ func (s *settings) flags(fs *pflag.FlagSet, used ...string) {
 	fs.StringVar(&s.logFormat, "log-format", "json", "json or text")
 	fs.DurationVar(&s.drain, "drain", 10*time.Second, "how long requests may take to finish at the end")
 	drainDelayFlag(fs, &s.notice)
+	connectionsSetting(fs, &s.connections)
 	fs.VisitAll(func(f *pflag.Flag) { f.Hidden = f.Hidden || !slices.Contains(used, f.Name) })
 }
 
@@ -53,7 +55,7 @@ func drainDelayFlag(fs *pflag.FlagSet, to *time.Duration) {
 // serveSettings names the settings of serve.
 var serveSettings = []string{
 	"issuer", "audience", "client-id", clientSecret + "-file", "feed-patience", "listen", "private-listen", "database", codeKey + "-file",
-	"log-level", "log-format", "drain", "drain-delay",
+	"log-level", "log-format", "drain", "drain-delay", connectionsFlag,
 }
 
 // check says what is wrong with the settings of serve. Errors: *config.Error.
@@ -71,6 +73,9 @@ func (s *settings) check() error {
 	}
 	if s.drain <= 0 {
 		return &config.Error{Where: "--drain", Problem: "a time above zero, like 10s"}
+	}
+	if err := checkConnections(s.connections); err != nil {
+		return err
 	}
 	if _, err := s.level(); err != nil {
 		return err

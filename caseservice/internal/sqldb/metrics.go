@@ -3,10 +3,13 @@
 package sqldb
 
 import (
+	"database/sql"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics returns what can be seen of the queue and the connections at a moment, under names that begin with prefix.
+// Metrics returns what can be seen of the queue and the connections at a moment, under names that begin with prefix. Where there
+// is no database (db is nil) everything is zero.
 func (db *DB) Metrics(prefix string) prometheus.Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(prefix+"_sql_"+name, help, labels, nil)
@@ -42,10 +45,13 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, v float64) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v)
 	}
-	w := c.db.w
-	s := c.db.pool.Stats()
-	gauge(c.queue, len(w.queue))
-	counter(c.refused, float64(w.refused.Load()))
+	var s sql.DBStats
+	queued, refused := 0, int64(0)
+	if c.db != nil {
+		s, queued, refused = c.db.pool.Stats(), len(c.db.w.queue), c.db.w.refused.Load()
+	}
+	gauge(c.queue, queued)
+	counter(c.refused, float64(refused))
 	gauge(c.conns, s.Idle, "idle")
 	gauge(c.conns, s.InUse, "in_use")
 	gauge(c.most, s.MaxOpenConnections)

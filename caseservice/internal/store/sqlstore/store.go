@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/ledger"
@@ -35,6 +37,7 @@ type Options struct {
 	Clock    clock.Clock // clock.System when nil
 	Log      *slog.Logger
 	Observe  func(batch int, took time.Duration) // called after each commit, if set
+	Waited   func(time.Duration)                 // told of each commit how long its first unit had waited, if set
 }
 
 // Store is the service's data. It is safe for concurrent use, and several processes may use one database.
@@ -79,13 +82,21 @@ func openDB(ctx context.Context, o Options, guard func(*sqldb.Tx) error) (*sqldb
 		return nil, err
 	}
 	return sqldb.Open(ctx, o.Database, sqldb.Options{
-		Migrations: steps, Chain: ledgerChain{}, Role: o.Role, Existing: o.Existing, Clock: o.Clock, Log: o.Log, Observe: o.Observe,
+		Migrations: steps, Chain: ledgerChain{}, Role: o.Role, Existing: o.Existing, Clock: o.Clock, Log: o.Log, Observe: o.Observe, Waited: o.Waited,
 		Guard: guard,
 	})
 }
 
 // Close lets the units that are queued become durable, refuses new ones, and closes the database.
 func (s *Store) Close() error { return s.db.Close() }
+
+// Metrics is what can be seen of the database at a moment, under names that begin with prefix; of a nil Store, their names.
+func (s *Store) Metrics(prefix string) prometheus.Collector {
+	if s == nil {
+		return (*sqldb.DB)(nil).Metrics(prefix)
+	}
+	return s.db.Metrics(prefix)
+}
 
 // Ping reports whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
