@@ -191,8 +191,9 @@ type Checkpointer struct {
 	File   string
 	Now    func() time.Time
 
-	// SetBack is called when the log ends before what was signed last; nothing is signed then. May be nil.
-	SetBack func()
+	// SetBack is called when the log ends before what was signed last; nothing is signed then. Accepted is called once that
+	// was accepted, as the file says: signing goes on. Either may be nil.
+	SetBack, Accepted func()
 
 	last map[string]int64
 }
@@ -212,13 +213,8 @@ func (c *Checkpointer) Once(ctx context.Context) error {
 		now[h.Writer] = h.Seq
 		moved = moved || c.last[h.Writer] != h.Seq
 	}
-	for writer, seq := range c.last {
-		if now[writer] < seq {
-			if c.SetBack != nil {
-				c.SetBack()
-			}
-			return ErrSetBack
-		}
+	if set, err := c.setBack(ctx, now); err != nil || set {
+		return errors.Join(err, ErrSetBack)
 	}
 	if !moved {
 		return nil
@@ -232,4 +228,31 @@ func (c *Checkpointer) Once(ctx context.Context) error {
 	}
 	c.last = now
 	return nil
+}
+
+// setBack reports whether the log ends before what was signed last, unless it was accepted as it is.
+func (c *Checkpointer) setBack(ctx context.Context, now map[string]int64) (bool, error) {
+	behind := false
+	for writer, seq := range c.last {
+		behind = behind || now[writer] < seq
+	}
+	if !behind {
+		return false, nil
+	}
+	after, kept, err := Last(c.File, c.Key)
+	if err == nil && kept && after.Epoch > 0 {
+		var missing string
+		if missing, err = after.Behind(ctx, c.Log); err == nil && missing == "" {
+			call(c.Accepted)
+			return false, nil
+		}
+	}
+	call(c.SetBack)
+	return true, err
+}
+
+func call(f func()) {
+	if f != nil {
+		f()
+	}
 }

@@ -2,6 +2,7 @@ package witness_test
 
 import (
 	"bytes"
+	"errors"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -36,5 +37,49 @@ func TestReadCheckpoints_ReturnsEveryOneThatWasAppended(t *testing.T) {
 	}
 	if got, err := witness.ReadAll(file, k); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v (%v), want %+v", got, err, want)
+	}
+}
+
+// A log that was set back is not signed any more, and goes on being signed once the file says that it was accepted.
+func TestCheckpointer_StopsAtWhatWasSetBackAndGoesOnWhenItIsAccepted(t *testing.T) {
+	t.Parallel()
+	k := key(t)
+	file := filepath.Join(t.TempDir(), "checkpoints")
+	b, said := book{map[string][]chain.Record{}, map[string]chain.Head{}}, ""
+	for range 3 {
+		b.add("wrt_a", []byte(`{}`))
+	}
+	was := b.clone()
+	b.add("wrt_a", []byte(`{"lost":1}`))
+	c := &witness.Checkpointer{
+		Log: &b, Key: k, Origin: "here", File: file, Now: time.Now, SetBack: func() { said += "back " }, Accepted: func() { said += "accepted " },
+	}
+	if err := c.Once(t.Context()); err != nil || len(kept(t, file, k)) != 1 {
+		t.Fatal(err)
+	}
+	b = was.clone()
+	b.add("wrt_b", []byte(`{}`))
+	for range 2 {
+		if err := c.Once(t.Context()); !errors.Is(err, witness.ErrSetBack) || len(kept(t, file, k)) != 1 {
+			t.Errorf("it is signed: %v", err)
+		}
+	}
+	heads, _ := b.Heads(t.Context())
+	text, err := k.Sign(witness.Checkpoint{At: time.Now(), Heads: heads, Epoch: 1})
+	if err := errors.Join(err, witness.Append(file, text)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		b.add("wrt_b", []byte(`{}`))
+		if err := c.Once(t.Context()); err != nil {
+			t.Errorf("it is not signed any more: %v", err)
+		}
+	}
+	if n := len(kept(t, file, k)); n != 4 || said != "back back accepted " {
+		t.Errorf("%d checkpoints, %s", n, said)
+	}
+	b = was.clone() // set back again, behind what was accepted
+	if err := c.Once(t.Context()); !errors.Is(err, witness.ErrSetBack) || said != "back back accepted back " {
+		t.Errorf("%v, %s", err, said)
 	}
 }

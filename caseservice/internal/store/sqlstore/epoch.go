@@ -58,6 +58,13 @@ func (s *Store) Halt() {
 	s.watch.mu.Unlock()
 }
 
+// Resume ends what Halt began: the database was accepted as it is.
+func (s *Store) Resume() {
+	s.watch.mu.Lock()
+	s.watch.halt = false
+	s.watch.mu.Unlock()
+}
+
 // Halted reports whether writes are refused because the database was set back.
 func (s *Store) Halted() bool {
 	s.watch.mu.Lock()

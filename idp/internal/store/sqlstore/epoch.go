@@ -60,6 +60,13 @@ func (s *Store) Halt() {
 	s.watch.mu.Unlock()
 }
 
+// Resume ends what Halt began: the database was accepted as it is.
+func (s *Store) Resume() {
+	s.watch.mu.Lock()
+	s.watch.halt = false
+	s.watch.mu.Unlock()
+}
+
 // guard implements sqldb.Options.Guard. Every batch holds the key beside others; whoever raises the epoch holds it alone.
 // So nothing that was decided in the old epoch is committed behind the new one.
 func (w *watch) guard(t *sqldb.Tx) error {
