@@ -31,7 +31,10 @@ type Options struct {
 	MaxQueue   int                                // jobs waiting for the writer before one is refused: 2048
 	MaxBatch   int                                // jobs in one transaction: 128
 	Observe    func(jobs int, took time.Duration) // called after each commit
-	Waited     func(time.Duration)                // called before each commit: how long the first job of it waited
+	// Trace is called where a job begins to wait for its commit, and what it returns where that ends, with how many jobs shared
+	// the commit (0: it was given up before) and what came of it.
+	Trace  func(ctx context.Context) func(jobs int, err error)
+	Waited func(time.Duration) // called before each commit: how long the first job of it waited
 	// Guard runs at the beginning of every transaction of the writer but those of Alone, before any job of it. What it
 	// returns ends the transaction; a fault goes to the callers as it is.
 	Guard func(*Tx) error

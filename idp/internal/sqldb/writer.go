@@ -44,9 +44,10 @@ type job struct {
 
 	queued time.Time // where somebody asks how long it waited
 
-	state atomic.Int32
-	err   error
-	done  chan struct{}
+	state  atomic.Int32
+	err    error
+	shared int // how many jobs were committed with it; 0: it was given up before
+	done   chan struct{}
 }
 
 // writer is the one goroutine of a process that writes.
@@ -124,7 +125,11 @@ func (db *DB) Alone(ctx context.Context, apply func(*Tx) error, e unit.Event) er
 	return db.w.submit(ctx, j)
 }
 
-func (w *writer) submit(ctx context.Context, j *job) error {
+func (w *writer) submit(ctx context.Context, j *job) (err error) {
+	if w.db.opt.Trace != nil {
+		end := w.db.opt.Trace(ctx)
+		defer func() { end(j.shared, err) }()
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -231,6 +236,7 @@ func (w *writer) commit(batch []*job) {
 		fail(batch, w.again(batch, err))
 	}
 	for _, j := range batch {
+		j.shared = len(batch)
 		close(j.done)
 	}
 	if w.db.opt.Observe != nil {

@@ -38,6 +38,7 @@ type Options struct {
 	Log      *slog.Logger
 	Observe  func(batch int, took time.Duration) // called after each commit, if set
 	Waited   func(time.Duration)                 // told of each commit how long its first unit had waited, if set
+	Trace    func(ctx context.Context) func(units int, err error)
 }
 
 // Store is the service's data. It is safe for concurrent use, and several processes may use one database.
@@ -83,7 +84,7 @@ func openDB(ctx context.Context, o Options, guard func(*sqldb.Tx) error) (*sqldb
 	}
 	return sqldb.Open(ctx, o.Database, sqldb.Options{
 		Migrations: steps, Chain: ledgerChain{}, Role: o.Role, Existing: o.Existing, Clock: o.Clock, Log: o.Log, Observe: o.Observe, Waited: o.Waited,
-		Guard: guard,
+		Guard: guard, Trace: o.Trace,
 	})
 }
 

@@ -24,6 +24,7 @@ type Options struct {
 	MaxBatch int  // units in one transaction
 	Observe  func(units int, took time.Duration)
 	Waited   func(time.Duration) // told of each commit how long its first unit had waited
+	Trace    func(ctx context.Context) func(units int, err error)
 }
 
 // Store is the lasting store. It is safe for concurrent use.
@@ -59,7 +60,7 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	w := &watch{clk: opt.Clock}
 	db, err := sqldb.Open(ctx, dsn, sqldb.Options{
 		Guard: w.guard, Migrations: steps, Chain: auditChain{}, Existing: opt.Existing, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch,
-		Observe: opt.Observe, Waited: opt.Waited,
+		Observe: opt.Observe, Waited: opt.Waited, Trace: opt.Trace,
 	})
 	if err != nil {
 		return nil, err
