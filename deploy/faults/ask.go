@@ -1,17 +1,25 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"path/filepath"
 	"time"
 )
 
+// caseDatabase is the name under which the oracle opens the database of the case service.
+func (s *system) caseDatabase() string {
+	return cmp.Or(s.cfg.Databases.Cases, "sqlite:"+filepath.Join(s.cfg.Dir, "cases.db"))
+}
+
 // ask asks the oracle about everything so far, and the provider's own command about its audit.
 func (r *run) ask(ctx context.Context) ([]breach, error) {
-	records, err := readLedger(r.path)
+	k, err := r.driver.kept.read(ctx, r.sys.database(), r.sys.caseDatabase())
 	if err != nil {
 		return nil, err
 	}
-	k, err := readKept(ctx, r.sys.database())
+	r.driver.collect() // after what waits was read: what waits no more has come
+	records, err := r.driver.back.read()
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,9 @@ import (
 // person is somebody whom the driver plays: signed in at the provider, with an app that holds tokens.
 type person struct {
 	seed.Account
-	cookies string // of the provider
+	cookies string // of the provider; empty: not signed in
+	device  string // cookie of a browser that the provider knows
+	perhaps string // password that was changed to, if that was done
 	subject string // as the app knows it
 	caseID  string
 
@@ -31,9 +33,23 @@ type family struct{ refresh, access string }
 type driver struct {
 	sys    *system
 	ledger *ledger
+	signer *signer
+	mails  mails
+	back   reader  // of the ledger
+	kept   archive // of what the services keep
 
-	mu     sync.Mutex
-	broken error // of the driver itself: the run is worth nothing
+	mu      sync.Mutex
+	broken  error    // of the driver itself: the run is worth nothing
+	proofs  []proof  // the last that were shown
+	exposed []string // accounts whose passwords others guess at
+}
+
+// newDriver returns a driver for a system that serves.
+func newDriver(s *system, l *ledger) (*driver, error) {
+	ctx, done := context.WithTimeout(context.Background(), startTime)
+	defer done()
+	k, err := registerSigner(ctx, s.cfg)
+	return &driver{sys: s, ledger: l, signer: k, back: reader{path: l.file.Name()}, mails: mails{links: map[string]string{}}}, err
 }
 
 func (d *driver) fail(err error) {
@@ -72,21 +88,39 @@ func (d *driver) load(ctx context.Context, from int) {
 // the driver's, not of the provider's.
 func (d *driver) step(c *http.Client, p *person, choice *dice) {
 	ctx := context.Background()
+	d.enter(ctx, p)
 	switch n := choice.roll(100); {
 	case p.cookies == "":
-		if err := d.sys.signIn(ctx, p); err != nil {
-			time.Sleep(100 * time.Millisecond)
-		}
-	case n < 25 || len(p.families) == 0:
+	case n < 20 || len(p.families) == 0:
 		d.signOn(ctx, c, p, choice)
-	case n < 65:
+	case n < 54:
 		d.refresh(ctx, c, p, choice.roll(len(p.families)))
-	case n < 72:
+	case n < 60:
 		d.revoke(ctx, c, p, choice)
-	case n < 85:
+	case n < 80:
+		d.readCase(ctx, c, p, p.access)
+	case n < 88:
 		d.machine(ctx, c)
 	default:
-		d.readCase(ctx, c, p, p.access)
+		d.rarely(ctx, c, p, choice)
+	}
+}
+
+// rarely does one of the things that cost more.
+func (d *driver) rarely(ctx context.Context, c *http.Client, p *person, choice *dice) {
+	switch n := choice.roll(12); {
+	case n < 3:
+		d.prove(ctx, c, choice)
+	case n < 5:
+		d.signOut(ctx, c, p, choice)
+	case n < 6:
+		d.leave(ctx, c, p, choice)
+	case n < 8:
+		d.changePassword(ctx, c, p, choice)
+	case n < 10:
+		d.signUp(ctx, c, choice)
+	default:
+		d.guess(ctx, choice)
 	}
 }
 
@@ -95,10 +129,15 @@ func (d *driver) do(ctx context.Context, c *http.Client, r record, method, to st
 	r.Began = time.Now()
 	a, err := send(ctx, c, method, to, form, header...)
 	r.Ended = time.Now()
+	return d.keep(r, a, err, shape)
+}
+
+// keep keeps a request with its answer, or with what became of it.
+func (d *driver) keep(r record, a answer, err error, shape func(answer, *record) string) record {
 	if err != nil {
 		r.Err = err.Error()
 	} else {
-		r.Status = a.status
+		r.Status, r.Request = a.status, a.header.Get("X-Request-Id")
 		if r.Wrong = misbehaved(a); r.Wrong == "" && a.status < 400 {
 			r.Wrong = shape(a, &r)
 		}
@@ -129,21 +168,10 @@ func misbehaved(a answer) string {
 // signOn authorizes the app with the live session and redeems the code; now and then twice, which must kill what came of it.
 func (d *driver) signOn(ctx context.Context, c *http.Client, p *person, choice *dice) {
 	try := seed.NewAttempt()
-	got := d.do(ctx, c, record{Op: opAuthorize, Who: p.Email}, http.MethodGet, d.sys.issuer()+try.Target("none"), nil, func(a answer, r *record) string {
-		code, refused, err := try.Response(a.header.Get("Location"))
-		if err != nil {
-			return err.Error()
-		}
-		r.Code, r.Err = code, refused
-		switch refused {
-		case "", "temporarily_unavailable":
-		case "login_required":
-			p.cookies = ""
-		default:
-			return "error " + refused
-		}
-		return ""
-	}, "Cookie", p.cookies)
+	got := d.authorize(ctx, c, p, try, p.cookies)
+	if got.Err == "login_required" {
+		p.cookies = ""
+	}
 	if got.Code == "" {
 		return
 	}
@@ -159,6 +187,23 @@ func (d *driver) signOn(ctx context.Context, c *http.Client, p *person, choice *
 			p.families = p.families[1:]
 		}
 	}
+}
+
+// authorize asks for a code with the session that cookies hold.
+func (d *driver) authorize(ctx context.Context, c *http.Client, p *person, try seed.Attempt, cookies string) record {
+	r := record{Op: opAuthorize, Who: p.Email, Session: sessionOf(cookies)}
+	return d.do(ctx, c, r, http.MethodGet, d.sys.issuer()+try.Target("none"), nil, func(a answer, r *record) string {
+		code, refused, err := try.Response(a.header.Get("Location"))
+		if err != nil {
+			return err.Error()
+		}
+		r.Code, r.Err = code, refused
+		switch refused {
+		case "", "temporarily_unavailable", "login_required":
+			return ""
+		}
+		return "error " + refused
+	}, "Cookie", cookies)
 }
 
 // token asks the token endpoint for the app.
@@ -202,7 +247,7 @@ func (d *driver) revoke(ctx context.Context, c *http.Client, p *person, choice *
 	f := p.families[i]
 	d.readCase(ctx, c, p, f.access)
 	got := d.do(ctx, c, record{Op: opRevoke, Who: p.Email, Shown: f.refresh}, http.MethodPost, d.sys.issuer()+"/revoke", url.Values{"token": {f.refresh}},
-		func(answer, *record) string { return "" }, "Authorization", d.sys.clients.Basic(seed.App))
+		anything, "Authorization", d.sys.clients.Basic(seed.App))
 	if got.Status != 0 && !got.answered() {
 		return
 	}
@@ -219,7 +264,11 @@ func (d *driver) revoke(ctx context.Context, c *http.Client, p *person, choice *
 }
 
 func (d *driver) machine(ctx context.Context, c *http.Client) {
-	d.do(ctx, c, record{Op: opMachine}, http.MethodPost, d.sys.issuer()+"/token", seed.ForMachine(), func(a answer, r *record) string {
+	d.askMachine(ctx, c, record{Op: opMachine}, seed.ForMachine(), "Authorization", d.sys.clients.Basic(seed.Machine))
+}
+
+func (d *driver) askMachine(ctx context.Context, c *http.Client, r record, form url.Values, header ...string) {
+	d.do(ctx, c, r, http.MethodPost, d.sys.issuer()+"/token", form, func(a answer, r *record) string {
 		t, err := seed.ReadTokens(a.body, false)
 		if err != nil {
 			return err.Error()
@@ -230,12 +279,12 @@ func (d *driver) machine(ctx context.Context, c *http.Client) {
 		}
 		r.JTI = access.JTI
 		return ""
-	}, "Authorization", d.sys.clients.Basic(seed.Machine))
+	}, header...)
 }
 
 // readCase reads the person's own case with an access token of the app. It may be refused: the grant may have been revoked.
 func (d *driver) readCase(ctx context.Context, c *http.Client, p *person, access string) {
-	if access == "" {
+	if access == "" || p.caseID == "" {
 		return
 	}
 	got, err := read(access)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -16,7 +17,26 @@ const (
 	opRevoke    = "revoke"
 	opMachine   = "machine"
 	opCase      = "case"
+
+	opSignIn   = "sign-in"
+	opSignOut  = "sign-out"            // of one session
+	opLeave    = "sign-out everywhere" // of all sessions of a person
+	opPassword = "password change"
+	opSignUp   = "sign-up" // the mail that begins one
+	opMail     = "mail"    // not asked for: what came to the mailbox
+	opProve    = "address proof"
+	opRegister = "registration"
+	opConsent  = "consent"
+	opGuess    = "guess" // a wrong password of somebody else
+	opAssert   = "assertion"
+	opPage     = "page" // one that did not come as it should
 )
+
+// ops are all that go well at times. No guess does.
+var ops = []string{
+	opAuthorize, opRedeem, opRefresh, opRevoke, opMachine, opCase, opSignIn, opSignOut, opLeave, opPassword,
+	opSignUp, opMail, opProve, opRegister, opConsent, opAssert,
+}
 
 // record is one request and the answer that really came. A line without an answer was sent, and nobody knows what became of
 // it.
@@ -35,10 +55,24 @@ type record struct {
 	JTI     string `json:"jti,omitempty"`     // of the access token that came
 	Subject string `json:"sub,omitempty"`     // of the ID token that came, or of the case that was read
 	Wrong   string `json:"wrong,omitempty"`   // what no such answer may be like
+
+	Request string `json:"req,omitempty"`     // request id of the answer
+	Session string `json:"session,omitempty"` // hash of the session cookie that was sent
+	Next    string `json:"next,omitempty"`    // hash of the session cookie that came
+	Secret  string `json:"secret,omitempty"`  // hash of the password that was sent
+	Fresh   string `json:"fresh,omitempty"`   // hash of the password that is to be from now on
+	Link    string `json:"link,omitempty"`    // hash of a mailed link
+	Once    string `json:"once,omitempty"`    // jti of the client assertion that was sent
+	Missed  string `json:"missed,omitempty"`  // where an answer leads that says that nothing was done
 }
 
 // answered reports whether the answer says that what was asked is done.
-func (r record) answered() bool { return r.Status >= 200 && r.Status < 400 && r.Wrong == "" }
+func (r record) answered() bool {
+	return r.Status >= 200 && r.Status < 400 && r.Wrong == "" && r.Missed == ""
+}
+
+// unsure reports whether nobody knows what became of what was asked.
+func (r record) unsure() bool { return r.Status == 0 || r.Status >= 500 }
 
 // ledger is a file of records. Each is on disk before it counts.
 type ledger struct {
@@ -73,13 +107,23 @@ func (l *ledger) write(r record) error {
 	return nil
 }
 
-// readLedger reads a file back, as the oracle does: from the disk, not from memory.
-func readLedger(path string) (out []record, err error) {
-	f, err := os.Open(path) //nolint:gosec // a path of ours
+// reader reads a ledger back, as the oracle does: from the disk, not from memory, and each line once.
+type reader struct {
+	path   string
+	offset int64
+	all    []record
+}
+
+// read returns every record so far.
+func (l *reader) read() ([]record, error) {
+	f, err := os.Open(l.path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
+	if _, err := f.Seek(l.offset, io.SeekStart); err != nil {
+		return nil, err
+	}
 	s := bufio.NewScanner(f)
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {
@@ -87,9 +131,9 @@ func readLedger(path string) (out []record, err error) {
 		if err := json.Unmarshal(s.Bytes(), &r); err != nil {
 			return nil, err
 		}
-		out = append(out, r)
+		l.all, l.offset = append(l.all, r), l.offset+int64(len(s.Bytes()))+1
 	}
-	return out, s.Err()
+	return l.all, s.Err()
 }
 
 func (l *ledger) len() int {

@@ -13,8 +13,17 @@ type kept struct {
 	refresh  map[string]keptRefresh // by hash, in hexadecimal digits
 	families map[string]keptFamily
 	grants   map[string]keptGrant
-	access   map[string]string // jti → grant
+	access   map[string]string      // jti → grant
+	sessions map[string]keptSession // by hash of the cookie
+	accounts map[string]keptAccount // by address
+	links    map[string]bool        // hash of a mailed link → spent
+	mailed   map[string]bool        // addresses that a link was made for
+	waiting  map[string]bool        // addresses that mail waits for
+	consents map[string]bool        // account and client
+	failures []int64                // of all counters of guesses
 	events   []keptEvent
+
+	disclosures []disclosure // of the case service
 }
 
 type keptRefresh struct {
@@ -27,15 +36,37 @@ type keptFamily struct {
 	revoked bool
 }
 
-type keptGrant struct{ revoked bool }
+type keptGrant struct {
+	session, account string
+	revoked          bool
+}
+
+type keptSession struct {
+	id, account string
+	ended       bool
+}
+
+type keptAccount struct {
+	id, status string
+	password   time.Time // when it was set
+}
+
+// disclosure is an entry of the case service's ledger.
+type disclosure struct{ act, outcome, caseID, jti, request string }
 
 // keptEvent is what the oracle needs of an audit event.
 type keptEvent struct {
-	Type    string `json:"type"`
-	Outcome string `json:"outcome"`
-	JTI     string `json:"jti"`
-	Grant   string `json:"grant"`
-	Family  string `json:"family"`
+	At      time.Time         `json:"at"`
+	Type    string            `json:"type"`
+	Outcome string            `json:"outcome"`
+	Reason  string            `json:"reason"`
+	Account string            `json:"account"`
+	Session string            `json:"session"`
+	Request string            `json:"request"`
+	JTI     string            `json:"jti"`
+	Grant   string            `json:"grant"`
+	Family  string            `json:"family"`
+	Detail  map[string]string `json:"detail"`
 }
 
 // breach is one thing that must not be, by the rule that it breaks.
@@ -56,6 +87,7 @@ type oracle struct {
 	owners   map[string]string // person → case
 	now      time.Time
 	deaf     []span // when the API could not hear the provider
+	ends     ends
 	out      []breach
 }
 
@@ -65,11 +97,17 @@ func (o *oracle) found(rule string, n int, format string, args ...any) {
 
 // judge returns every breach.
 func (o *oracle) judge() []breach {
+	o.ends = o.ended()
 	o.accepted()
+	o.acceptedOfPeople()
 	o.audited()
+	o.disclosed()
+	o.mailed()
 	o.once()
 	o.lines()
 	o.dead()
+	o.changed()
+	o.bounded()
 	o.own()
 	o.closed()
 	return o.out
@@ -103,60 +141,6 @@ func (o *oracle) accepted() {
 			if ok && (!f.revoked || !o.kept.grants[f.grant].revoked) {
 				o.found("L1", r.N, "the revocation of family %s was answered and is not kept", t.family)
 			}
-		}
-	}
-}
-
-// audited: each answer that issues has exactly one event (L2). Whether chains and checkpoints hold, the provider's own command
-// says.
-func (o *oracle) audited() {
-	issued, revoked := map[string]int{}, map[string]int{}
-	for _, e := range o.kept.events {
-		if e.Outcome != "allowed" {
-			continue
-		}
-		switch e.Type {
-		case "token.issued", "token.refreshed":
-			issued[e.JTI]++
-		case "token.revoked":
-			revoked[e.Family]++
-		}
-	}
-	for _, r := range o.records {
-		if !r.answered() {
-			continue
-		}
-		switch r.Op {
-		case opRedeem, opRefresh, opMachine:
-			if issued[r.JTI] != 1 {
-				o.found("L2", r.N, "%s of token %s has %d events", r.Op, r.JTI, issued[r.JTI])
-			}
-		case opRevoke:
-			if t, ok := o.kept.refresh[hashOf(r.Shown)]; ok && revoked[t.family] == 0 {
-				o.found("L2", r.N, "the revocation of family %s has no event", t.family)
-			}
-		}
-	}
-}
-
-// once: no code and no refresh token has two effects (L3).
-func (o *oracle) once() {
-	codes, parents := map[string]int{}, map[string]string{}
-	for _, r := range o.records {
-		if !r.answered() {
-			continue
-		}
-		switch r.Op {
-		case opRedeem:
-			if first, again := codes[r.Code]; again {
-				o.found("L3", r.N, "the code was good already for record %d", first)
-			}
-			codes[r.Code] = r.N
-		case opRefresh:
-			if child, again := parents[r.Shown]; again && child != r.Refresh {
-				o.found("L3", r.N, "the refresh token had another successor before")
-			}
-			parents[r.Shown] = r.Refresh
 		}
 	}
 }
@@ -208,31 +192,6 @@ func (o *oracle) within(ended, at time.Time) time.Duration {
 	return reach
 }
 
-// dead: nothing that was revoked works again (L5): at the provider from the answer on, at the API a little later.
-func (o *oracle) dead() {
-	died := map[string]time.Time{}
-	for _, r := range o.records {
-		if t, ok := o.kept.refresh[hashOf(r.Shown)]; ok && r.Op == opRevoke && r.answered() {
-			if before, twice := died[t.family]; !twice || r.Ended.Before(before) {
-				died[t.family] = r.Ended
-			}
-		}
-	}
-	grants := map[string]time.Time{}
-	for family, at := range died {
-		grants[o.kept.families[family].grant] = at
-	}
-	for _, r := range o.records {
-		if at, dead := grants[o.kept.access[r.JTI]]; r.Op == opCase && dead && r.answered() && r.Began.After(at.Add(o.within(at, r.Began))) {
-			o.found("L5", r.N, "the token was revoked at %s and opened a case", at.Format(time.StampMilli))
-		}
-		t, ok := o.kept.refresh[hashOf(r.Shown)]
-		if at, dead := died[t.family]; ok && dead && r.Op == opRefresh && r.answered() && r.Began.After(at) {
-			o.found("L5", r.N, "family %s was revoked at %s and was renewed", t.family, at.Format(time.StampMilli))
-		}
-	}
-}
-
 // own: every answer speaks of whom it was asked for (L6).
 func (o *oracle) own() {
 	for _, r := range o.records {
@@ -241,7 +200,7 @@ func (o *oracle) own() {
 		}
 		switch r.Op {
 		case opRedeem, opRefresh:
-			if want := o.subjects[r.Who]; r.Subject != want {
+			if want := o.subject(r); r.Subject != want {
 				o.found("L6", r.N, "%s got tokens of %s instead of %s", r.Who, r.Subject, want)
 			}
 		case opCase:
@@ -250,6 +209,21 @@ func (o *oracle) own() {
 			}
 		}
 	}
+}
+
+// subject is who somebody is to the app. Of who is new, what came first says so, and it is nobody else's.
+func (o *oracle) subject(r record) string {
+	want, known := o.subjects[r.Who]
+	if known {
+		return want
+	}
+	for _, s := range o.subjects {
+		if s == r.Subject {
+			return "one that nobody has"
+		}
+	}
+	o.subjects[r.Who] = r.Subject
+	return r.Subject
 }
 
 // closed: nothing but an orderly answer while something is down (L8).

@@ -27,8 +27,8 @@ func newRun(s *system, seed int) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.driver = &driver{sys: s, ledger: l}
-	return r, nil
+	r.driver, err = newDriver(s, l)
+	return r, err
 }
 
 // report is what one fault did.

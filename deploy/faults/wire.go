@@ -20,7 +20,7 @@ const (
 // newClient returns a client that follows no redirect. Connections are not kept, so that a fault meets each request by itself.
 func newClient() *http.Client {
 	return &http.Client{
-		Timeout: answerTime, Transport: &http.Transport{DisableKeepAlives: true, MaxConnsPerHost: 0},
+		Timeout: answerTime, Transport: transport(""),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// Each rule about people is broken in each way that it knows, and says so in its own words.
+func TestOracle_FindsEachBreachOfWhatPeopleDo(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		rule, says string
+		spoil      func(*oracle)
+	}{
+		"session lost":             {"L1", "its session is not kept", func(o *oracle) { delete(o.kept.sessions, "s4") }},
+		"sign-out lost":            {"L1", "not kept as ended", func(o *oracle) { o.kept.sessions["s3"] = keptSession{id: "ses", account: "a-bo"} }},
+		"sign-out leaves a grant":  {"L1", "grant g8 stands", func(o *oracle) { o.kept.grants["g8"] = keptGrant{session: "ses", account: "a-bo"} }},
+		"sign-out of all lost":     {"L1", "session ses4 stands", func(o *oracle) { o.kept.sessions["s4"] = keptSession{id: "ses4", account: "a-bo"} }},
+		"other session stands":     {"L1", "session ses2 stands", func(o *oracle) { o.kept.sessions["s2"] = keptSession{id: "ses2", account: "a-bo"} }},
+		"password lost":            {"L1", "the password is older", func(o *oracle) { o.kept.accounts["bo"] = keptAccount{"a-bo", "active", at(12)} }},
+		"password refused":         {"L1", "accepted is refused", func(o *oracle) { o.again(19, func(r *record) { r.Secret = "p2" }) }},
+		"no link":                  {"L1", "no link is kept", func(o *oracle) { delete(o.kept.mailed, "bo") }},
+		"mail lost":                {"L1", "neither came nor waits", func(o *oracle) { o.number(11).Who = "cy" }},
+		"proof lost":               {"L1", "the link is not spent", func(o *oracle) { o.kept.links["l"] = false }},
+		"account lost":             {"L1", "account or its session", func(o *oracle) { delete(o.kept.accounts, "bo") }},
+		"account of somebody else": {"L1", "account or its session", func(o *oracle) { o.kept.sessions["s1"] = keptSession{"ses", "a-cy", true} }},
+		"consent lost":             {"L1", "the consent is not kept", func(o *oracle) { o.kept.consents = nil }},
+
+		"sign-in without event":    {"L2", "sign-in has 0 events", func(o *oracle) { o.event("q17").Type = "x" }},
+		"sign-out without event":   {"L2", "sign-out has 0 events", func(o *oracle) { o.event("q20").Request = "x" }},
+		"leave without event":      {"L2", "sign-out everywhere has 0", func(o *oracle) { o.event("q23").Outcome = "refused" }},
+		"change without event":     {"L2", "password change has 0 events", func(o *oracle) { o.event("q18").Request = "x" }},
+		"change with two events":   {"L2", "password change has 2 events", func(o *oracle) { o.kept.events = append(o.kept.events, *o.event("q18")) }},
+		"code without event":       {"L2", "authorize has 0 events", func(o *oracle) { o.event("q15").Type = "x" }},
+		"consent without event":    {"L2", "consent has 0 events", func(o *oracle) { o.event("q14").Type = "x" }},
+		"sign-up without event":    {"L2", "sign-up has 0 events", func(o *oracle) { o.event("q10").Type = "x" }},
+		"proof without event":      {"L2", "address proof has 0 events", func(o *oracle) { o.event("q12").Type = "x" }},
+		"account without event":    {"L2", "registration has 0 events", func(o *oracle) { o.event("q13").Type = "x" }},
+		"session ended twice":      {"L2", "the end of session ses has 2", func(o *oracle) { e := *o.event("q20"); e.Request = "lost"; o.kept.events = append(o.kept.events, e) }},
+		"account made twice":       {"L2", "the creation of account a-bo has 2", func(o *oracle) { e := *o.event("q13"); e.Request = "lost"; o.kept.events = append(o.kept.events, e) }},
+		"reader not recorded":      {"L2", "has 0 entries", func(o *oracle) { o.kept.disclosures = nil }},
+		"reader recorded twice":    {"L2", "has 2 entries", func(o *oracle) { o.kept.disclosures = append(o.kept.disclosures, o.kept.disclosures[0]) }},
+		"another reader recorded":  {"L2", "the entry says", func(o *oracle) { o.kept.disclosures[0].jti = "j9" }},
+		"another case recorded":    {"L2", "the entry says", func(o *oracle) { o.kept.disclosures[0].caseID = "case-bo" }},
+		"reader recorded, refused": {"L2", "the entry says", func(o *oracle) { o.kept.disclosures[0].outcome = "refused" }},
+
+		"link good twice":      {"L3", "shown for address proof", func(o *oracle) { o.again(12, func(*record) {}) }},
+		"two accounts":         {"L3", "shown for registration", func(o *oracle) { o.again(13, func(*record) {}) }},
+		"assertion good twice": {"L3", "shown for assertion", func(o *oracle) { o.number(25).Status = 200 }},
+		"code good twice, unheard": {"L3", "the code of grant g8", func(o *oracle) {
+			o.kept.events = append(o.kept.events, keptEvent{Type: "token.issued", Outcome: "allowed", JTI: "lost", Grant: "g8"})
+		}},
+		"another link": {"L3", "2 links for 1 requests", func(o *oracle) { r := *o.number(11); r.Link = "m"; o.records = append(o.records, r) }},
+
+		"ended session":          {"L5", "good for authorize", func(o *oracle) { o.number(21).Code = "c9" }},
+		"renewed session":        {"L5", "good for authorize", func(o *oracle) { o.again(15, func(r *record) { r.Code = "c9" }) }},
+		"session ended by other": {"L5", "good for password change", func(o *oracle) { o.again(18, func(r *record) { r.Session = "s2" }) }},
+		"token of ended session": {"L5", "ended at", func(o *oracle) { o.again(16, func(r *record) { r.Op, r.Shown, r.Refresh = opRefresh, "r8", "r9" }) }},
+		"code of ended session":  {"L5", "its code was redeemed", func(o *oracle) { o.number(16).Began = at(18) }},
+		"case by ended session":  {"L5", "opened a case", func(o *oracle) { o.again(5, func(r *record) { r.JTI = "j8" }) }},
+		"old password":           {"L5", "the password was replaced", func(o *oracle) { o.again(17, func(*record) {}) }},
+		"subject of another":     {"L6", "bo got tokens of sub-ana", func(o *oracle) { o.number(16).Subject = "sub-ana" }},
+
+		"guess was good":          {"L7", "was good", func(o *oracle) { o.number(26).Status = 303 }},
+		"verified, not recorded":  {"L7", "verified: false", func(o *oracle) { o.event("q26").Type = "x" }},
+		"verified, not said":      {"L7", "verified: true", func(o *oracle) { o.number(26).Status = 429 }},
+		"six at once":             {"L7", "wrong passwords of bo were verified within", func(o *oracle) { o.guessed(5, 31) }},
+		"eight within three":      {"L7", "wrong passwords of bo were verified within", func(o *oracle) { o.guessed(4, 31); o.guessed(1, 33); o.guessed(1, 34) }},
+		"too many whatever waits": {"L7", "91 wrong passwords", func(o *oracle) { o.guessed(90, 31) }},
+		"counter lost":            {"L7", "no counter that is left", func(o *oracle) { o.kept.failures = nil }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := story()
+			c.spoil(&o)
+			for _, b := range o.judge() {
+				if b.rule == c.rule && strings.Contains(b.what, c.says) {
+					return
+				}
+			}
+			t.Errorf("not found: %v", o.out)
+		})
+	}
+}
+
+// What may be is no breach.
+func TestOracle_LetsBe(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*oracle){
+		"five at once, and each after its wait": func(o *oracle) {
+			o.guessed(4, 31)
+			for _, when := range []int{32, 34, 38} {
+				o.guessed(1, when)
+			}
+			o.kept.failures = append(o.kept.failures, 8)
+		},
+		"a mail that waits": func(o *oracle) { o.records, o.kept.waiting["bo"] = without(o.records, 11), true },
+		"a mail whose link has ended": func(o *oracle) {
+			o.records = without(o.records, 11)
+			o.now = o.now.Add(time.Hour)
+		},
+		"a password that may have been changed": func(o *oracle) {
+			o.again(18, func(r *record) { r.Status, r.Session, r.Fresh = 0, "s5", "p3" })
+			o.again(19, func(r *record) { r.N, r.Secret = 100, "p2" })
+		},
+		"a session that was signed out by a request nobody heard of": func(o *oracle) {
+			o.again(23, func(r *record) { r.Status, r.Session, r.Began, r.Ended = 0, "s6", at(18), at(18) })
+			moved := o.records[len(o.records)-1]
+			o.records = append([]record{moved}, o.records[:len(o.records)-1]...)
+			o.event("q20").Type = "x"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := story()
+			change(&o)
+			if out := o.judge(); len(out) > 0 {
+				t.Error(out)
+			}
+		})
+	}
+}
+
+func without(all []record, n int) (out []record) {
+	for _, r := range all {
+		if r.N != n {
+			out = append(out, r)
+		}
+	}
+	return out
+}
