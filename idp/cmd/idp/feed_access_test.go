@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,13 +43,14 @@ func TestFeed_RefusesEverybodyElse(t *testing.T) {
 		}
 		refused("a form", w.as("cases", "/events/poll", url.Values{"maxEvents": {"1"}}), http.StatusBadRequest, "invalid_request")
 	})
-	if len(events) != 13 || slices.ContainsFunc(events, func(e audit.Stored) bool {
+	// Two clients that are none of an API's, what is no poll, and a place that is none: how often, is counted.
+	if len(events) != 4 || slices.ContainsFunc(events, func(e audit.Stored) bool {
 		return e.Type != "feed.refused" || e.Outcome != audit.Refused || e.Reason == "" || e.Client == ""
 	}) {
 		t.Errorf("recorded: %+v", events)
 	}
 	refused("GET", w.do(http.MethodGet, "/events/poll", nil, "Authorization", w.basic("cases")), http.StatusMethodNotAllowed, "invalid_request")
-	refused("a large one", w.poll("cases", `{"after":"`+strings.Repeat("x", 70<<10)+`"}`), http.StatusBadRequest, "invalid_request")
+	refused("a large one", w.poll("cases", `{"after":"`+strings.Repeat("x", 70<<10)+`"}`), http.StatusRequestEntityTooLarge, "invalid_request")
 	events = w.during(func() {
 		for range 3 {
 			if a := w.poll("cases", `{"returnImmediately":true,"ack":["x"],"setErrs":{"y":{"err":"jws","description":"z"}},"other":1}`); a.status != http.StatusOK {
@@ -61,6 +63,31 @@ func TestFeed_RefusesEverybodyElse(t *testing.T) {
 	}
 	w.register(`apis: [{id: cases, audience: "https://cases.example", name: {en: Case status, es: Estado}, scopes: []}]`)
 	refused("a client that the API has no more", w.poll("cases", `{}`), http.StatusForbidden, "access_denied")
+}
+
+// A server that opens poll after poll is refused beyond its share, and leaves no record for each.
+func TestFeed_ACrowdOfPollsLeavesOneRecordAMinute(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var crowded atomic.Int64
+	events := w.during(func() {
+		peopleRace(64, func(int) { // of which 32 may wait
+			switch a := w.poll("cases", `{}`); {
+			case a.status == http.StatusTooManyRequests && a.header.Get("Retry-After") == "1":
+				crowded.Add(1)
+			case a.status != http.StatusOK:
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+	})
+	if n := crowded.Load(); n < 2 || len(events) != 1 || events[0].Type != "feed.refused" || events[0].Reason != "feed_crowded" || events[0].Client != "cases" {
+		t.Errorf("%d records of %d refusals: %+v", len(events), n, events)
+	}
+	w.clock.Advance(time.Minute)
+	events = w.during(func() { w.must(w.p.strange.Flush(t.Context())) })
+	if len(events) != 1 || events[0].Client != "cases" || events[0].Detail["count"] != fmt.Sprint(crowded.Load()-1) {
+		t.Errorf("a minute later: %+v", events)
+	}
 }
 
 // Only the client that an API is registered with may ask about its tokens, whatever its name is.

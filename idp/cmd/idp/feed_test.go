@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -318,6 +319,73 @@ func TestFeed_AnEpochEndsTheLine(t *testing.T) {
 	}
 }
 
+// A database that was set back lacks what was revoked since: nobody hears from it that nothing was.
+func TestFeed_ADatabaseThatWasSetBackTellsNothing(t *testing.T) {
+	t.Parallel()
+	s := newFeedScene(t)
+	token := s.cases.str("access_token")
+	waits := make(chan answer, 1)
+	go func() { waits <- s.poll("cases", `{"after":"`+s.fCases.cursor+`"}`) }()
+	time.Sleep(100 * time.Millisecond) // it waits now
+	s.p.store.Halt()
+	for what, a := range map[string]answer{
+		"who waited": <-waits, "from a place": s.poll("cases", `{"returnImmediately":true,"after":"`+s.fCases.cursor+`"}`), "from the beginning": s.poll("cases", `{"returnImmediately":true}`),
+		"introspection": s.as("cases", "/introspect", url.Values{"token": {token}}),
+	} {
+		if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || a.object["sets"] != nil || a.object["active"] != nil {
+			t.Errorf("%s: %d %s", what, a.status, a.body)
+		}
+	}
+}
+
+// A poll says how long it was held, so that its follower knows how old its answer is.
+func TestFeed_SaysHowLongAPollWasHeld(t *testing.T) {
+	t.Parallel()
+	s := newFeedScene(t)
+	s.clock.Advance(-time.Second)
+	waits := make(chan answer, 1)
+	go func() { waits <- s.poll("cases", `{"after":"`+s.fCases.cursor+`"}`) }()
+	time.Sleep(100 * time.Millisecond) // it waits now
+	s.clock.Advance(time.Second)
+	if a := <-waits; a.status != http.StatusOK || a.object["held"] != 1000.0 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// The time from a commit to the answer that tells of it is measured where somebody waited for it, and nowhere else.
+func TestFeed_MeasuresTheDelayForWhoWaits(t *testing.T) {
+	t.Parallel()
+	s := newFeedScene(t)
+	delays := func() uint64 {
+		t.Helper()
+		all, err := s.p.metrics.Gather()
+		s.must(err)
+		for _, m := range all {
+			if m.GetName() == "idp_feed_delay_seconds" {
+				return m.GetMetric()[0].GetHistogram().GetSampleCount()
+			}
+		}
+		t.Fatal("there is no such metric")
+		return 0
+	}
+	s.revoked("web", s.cases.str("access_token"))
+	s.fCases.cursor = ""
+	s.fCases.next()
+	if n := delays(); n != 0 {
+		t.Errorf("a start measured %d", n)
+	}
+	s.revoked("machine", s.machines.str("access_token"))
+	before := s.fCases.cursor
+	s.fCases.next()
+	if n := delays(); n != 0 {
+		t.Errorf("who asks now and then measured %d", n)
+	}
+	s.fCases.cursor = before
+	if heard := s.fCases.wait(); len(heard) != 1 || delays() != 1 {
+		t.Errorf("heard %q, measured %d", heard, delays())
+	}
+}
+
 func TestFeed_AWaitingPollIsAnsweredAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newFeedScene(t)
@@ -375,7 +443,7 @@ func TestFeed_BeginsWithWhatCanStillMatter(t *testing.T) {
 	if !slices.Equal(slices.Sorted(maps.Keys(first)), slices.Sorted(maps.Keys(c))) {
 		t.Errorf("%v, then %v", first, c)
 	}
-	if a := w.poll("cases", `{"maxEvents":0}`); a.status != http.StatusOK || a.body != `{"sets":{},"moreAvailable":false,"cursor":"`+a.str("cursor")+`"}` {
+	if a := w.poll("cases", `{"maxEvents":0}`); a.status != http.StatusOK || a.body != `{"sets":{},"moreAvailable":false,"cursor":"`+a.str("cursor")+`","held":0}` {
 		t.Errorf("none asked for: %d %s", a.status, a.body)
 	}
 }

@@ -22,6 +22,7 @@ type lines struct {
 	events map[string][]Event
 	heads  int // how often they were read
 	fails  error
+	slow   time.Duration // events take so long to be read
 }
 
 func (l *lines) add(api string, at time.Time, refs ...string) {
@@ -48,6 +49,10 @@ func (l *lines) FeedLine(_ context.Context, api string, since time.Time) (Line, 
 }
 
 func (l *lines) FeedEvents(_ context.Context, api string, after int64, limit int) (out []Event, err error) {
+	l.mu.Lock()
+	slow := l.slow
+	l.mu.Unlock()
+	time.Sleep(slow)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range l.events[api] {
@@ -186,6 +191,29 @@ func TestFollow_WaitsUntilThereIsSomething(t *testing.T) {
 	}
 }
 
+// What an answer says was read when it began to be: a follower can tell how old it is.
+func TestFollow_SaysHowLongItWaitedBeforeItRead(t *testing.T) {
+	t.Parallel()
+	src := newLines()
+	f := New(src, Options{Clock: clock.System{}})
+	if p, err := f.Follow(t.Context(), Ask{API: "cases", Max: 1}); err != nil || p.Held < 0 || p.Held > time.Second {
+		t.Errorf("at once: %v, %v", p.Held, err)
+	}
+	mine, idle := waiting(t.Context(), t, f, "cases"), waiting(t.Context(), t, f, "letters")
+	time.Sleep(300 * time.Millisecond)
+	src.mu.Lock() // a read takes a while, and its answer is as old as its beginning
+	src.slow = 400 * time.Millisecond
+	src.mu.Unlock()
+	src.add("cases", begun, "here")
+	f.Wake()
+	if h := <-mine; refs(h.Page) != "here" || h.Held < 250*time.Millisecond || h.Held > h.took-src.slow {
+		t.Errorf("held for %v of %v", h.Held, h.took)
+	}
+	if h := <-idle; h.Held < Hold-100*time.Millisecond || h.Held > h.took-src.slow {
+		t.Errorf("nothing happened: held for %v of %v", h.Held, h.took)
+	}
+}
+
 func TestFollow_ManyWaitWithOneReader(t *testing.T) {
 	t.Parallel()
 	src := newLines()
@@ -245,15 +273,18 @@ func TestFollow_ManyWaitWithOneReader(t *testing.T) {
 
 func TestFollow_NobodyWaitsInAProcessThatEnds(t *testing.T) {
 	t.Parallel()
-	closing := make(chan struct{})
-	f := New(newLines(), Options{Clock: clock.NewFake(begun), Closing: closing})
+	src, closing := newLines(), make(chan struct{})
+	f := New(src, Options{Clock: clock.NewFake(begun), Closing: closing})
 	before := waiting(t.Context(), t, f, "cases")
-	time.AfterFunc(10*time.Millisecond, func() { close(closing) })
-	if h := <-before; h.err != nil || h.Cursor == "" || h.took >= Hold {
+	src.mu.Lock() // nobody has looked since
+	src.events["cases"] = []Event{{API: "cases", Seq: 1, Kind: Token, Ref: "last", At: begun}}
+	close(closing)
+	src.mu.Unlock()
+	if h := <-before; h.err != nil || refs(h.Page) != "last" || h.took >= Hold {
 		t.Errorf("who waited: %+v", h)
 	}
 	began := time.Now()
-	if p, err := f.Follow(t.Context(), Ask{API: "cases", Max: 1, Wait: true}); err != nil || p.Cursor == "" || time.Since(began) >= Hold {
+	if p, err := f.Follow(t.Context(), Ask{API: "letters", Max: 1, Wait: true}); err != nil || p.Cursor == "" || time.Since(began) >= Hold {
 		t.Errorf("who came then: %+v, %v", p, err)
 	}
 }

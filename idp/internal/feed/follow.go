@@ -47,6 +47,7 @@ type waiter struct {
 	api   string
 	line  string
 	after int64
+	came  time.Time
 	more  chan struct{} // holds one: there may be more
 }
 
@@ -74,13 +75,15 @@ type Page struct {
 	Line   string
 	Events []Event
 	More   bool
-	Cursor string // where to go on
+	Cursor string        // where to go on
+	Held   time.Duration // between the beginning of Follow and that of the read that this is from
 }
 
 // Follow answers with what comes after a place in an API's line. Where there is nothing yet it waits, until there is, Hold has
 // passed, this process is about to end or ctx ends: only the last is an error. Errors: ErrCursor, ErrCrowded, ErrFull; those
 // of the store.
 func (f *Feed) Follow(ctx context.Context, a Ask) (Page, error) {
+	came := f.opt.Clock.Now()
 	line, err := f.src.FeedLine(ctx, a.API, f.opt.Clock.Now().Add(-Matters))
 	if err != nil {
 		return Page{}, err
@@ -89,7 +92,7 @@ func (f *Feed) Follow(ctx context.Context, a Ask) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	w := &waiter{api: a.API, line: line.Name, after: after, more: make(chan struct{}, 1)}
+	w := &waiter{api: a.API, line: line.Name, after: after, came: came, more: make(chan struct{}, 1)}
 	if !a.Wait || line.Last > after {
 		return f.read(ctx, w, a.Max)
 	}
@@ -121,7 +124,7 @@ func begin(l Line, a Ask) (int64, error) {
 
 // read returns what there is now.
 func (f *Feed) read(ctx context.Context, w *waiter, most int) (Page, error) {
-	p := Page{Line: w.line, Cursor: cursor(w.line, w.api, w.after)}
+	p := Page{Line: w.line, Cursor: cursor(w.line, w.api, w.after), Held: max(0, f.opt.Clock.Now().Sub(w.came))}
 	if most <= 0 {
 		return p, nil
 	}
@@ -151,7 +154,7 @@ func (f *Feed) wait(ctx context.Context, w *waiter, most int) (Page, error) {
 		case <-hold.C: // nothing is said to have happened by who cannot know
 			return f.read(ctx, w, most)
 		case <-f.opt.Closing:
-			return p, nil
+			return f.read(ctx, w, most)
 		case <-ctx.Done():
 			return Page{}, ctx.Err()
 		}

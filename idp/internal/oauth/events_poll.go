@@ -42,15 +42,17 @@ type setErr struct {
 	Description string `json:"description"`
 }
 
-// polled is the answer (RFC 8936 §2.3), with the place to go on from.
+// polled is the answer (RFC 8936 §2.3), with the place to go on from, and for how many milliseconds the poll was held before the
+// answer was read: by them a follower knows how old the answer is, however long it was on its way.
 type polled struct {
 	Sets   map[string]string `json:"sets"`
 	More   bool              `json:"moreAvailable"`
 	Cursor string            `json:"cursor"`
+	Held   int64             `json:"held"`
 }
 
-// eventsPoll tells an API's own client what ended (RFC 8936). A client that is right is counted against no network's share;
-// what is refused is recorded, what is answered is not.
+// eventsPoll tells an API's own client what ended (RFC 8936). A client that is right is counted against no network's share.
+// What is answered is not recorded. What is refused is, once a minute: the refusals after that are counted.
 func (p *Provider) eventsPoll(w http.ResponseWriter, r *http.Request) error {
 	c, err := p.authenticate(r, url.Values{})
 	if err != nil {
@@ -118,7 +120,7 @@ func (p *Provider) follow(w http.ResponseWriter, r *http.Request, c *caller, a *
 		return err
 	}
 	p.CountPoll(map[bool]string{true: "events", false: "empty"}[len(page.Events) > 0])
-	if q.After != "" { // what a follower hears at its start may be old
+	if ask.Wait && ask.From != "" { // who does not wait, as at its start, may hear of what is old
 		for _, e := range page.Events {
 			p.ObserveDelay(p.Clock.Now().Sub(e.At))
 		}
@@ -128,7 +130,7 @@ func (p *Provider) follow(w http.ResponseWriter, r *http.Request, c *caller, a *
 
 // sets signs events for their API.
 func (p *Provider) sets(ctx context.Context, a *api.API, page feed.Page) (polled, error) {
-	out := polled{Sets: map[string]string{}, More: page.More, Cursor: page.Cursor}
+	out := polled{Sets: map[string]string{}, More: page.More, Cursor: page.Cursor, Held: page.Held.Milliseconds()}
 	for _, e := range page.Events {
 		if e.Kind == feed.Key { // what tells of a revoked key is not signed by it
 			if err := p.Keys.Refresh(ctx); err != nil {
@@ -148,14 +150,13 @@ func (p *Provider) sets(ctx context.Context, a *api.API, page feed.Page) (polled
 	return out, nil
 }
 
-// refusePoll records that a poll was refused, and returns the answer.
+// refusePoll records or counts that a poll was refused, and returns the answer. A server that polls wrongly does so all the time.
 func (p *Provider) refusePoll(ctx context.Context, c *caller, status int, err error) error {
 	f, ours := err, new(protoError)
 	if !errors.As(err, &ours) {
 		ours = problem("temporarily_unavailable", fault.Of(err).Message).because(fault.Of(err).Code)
 	}
-	e := p.clientEvent(ctx, "feed.refused", c.ID)
-	if err := p.refuseToken(ctx, c, e, ours); !errors.Is(err, ours) {
+	if err := p.Strangers.Repeated(ctx, refused(p.clientEvent(ctx, "feed.refused", c.ID), ours.auditReason())); err != nil {
 		return err
 	}
 	return &web.OAuthError{Status: status, Code: ours.code, Description: ours.why, Cause: f, RetryAfter: retryAfter(f)}

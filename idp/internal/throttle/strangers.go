@@ -18,13 +18,13 @@ const (
 	strangerShards = 16
 	// strangersKept bounds the networks that are told apart at a time: with it, the events that strangers cause in a minute.
 	strangersKept = 256
-	// strangerEvery is how often one network may cause one kind of event.
+	// strangerEvery is how often one network, or one client, may cause one kind of event.
 	strangerEvery = time.Minute
 )
 
 // Strangers records refusals of requests that name nobody we know, or that were not looked at: anybody can cause any number
 // of them, and each would be kept for ever. The first of a network is an event; those of the next minute are counted, and
-// become one more event that says how many.
+// become one more event that says how many. So is it with what a client that is known can repeat at no cost.
 type Strangers struct {
 	commit  unit.Committer
 	clk     clock.Clock
@@ -39,8 +39,9 @@ type strangerShard struct {
 	m  map[strangerKey]*tally
 }
 
-// strangerKey tells tallies apart. An empty network stands for all that there was no room for.
-type strangerKey struct{ kind, network string }
+// strangerKey tells tallies apart: by network, or by client and reason. One with neither stands for all that there was no room
+// for.
+type strangerKey struct{ kind, network, client, reason string }
 
 // tally is what was refused since the last event.
 type tally struct {
@@ -58,10 +59,18 @@ func NewStrangers(c unit.Committer, clk clock.Clock, log *slog.Logger, observe f
 	return s
 }
 
-// Refused records or counts one refusal. Errors: those of the store.
+// Refused records or counts one refusal, by its network. Errors: those of the store.
 func (s *Strangers) Refused(ctx context.Context, e audit.Event) error {
+	return s.record(ctx, strangerKey{kind: e.Type, network: network(e.IP)}, e)
+}
+
+// Repeated records or counts one refusal of a client that is known, by the reason. Errors: those of the store.
+func (s *Strangers) Repeated(ctx context.Context, e audit.Event) error {
+	return s.record(ctx, strangerKey{kind: e.Type, client: e.Client, reason: e.Reason}, e)
+}
+
+func (s *Strangers) record(ctx context.Context, k strangerKey, e audit.Event) error {
 	s.observe(e.Type)
-	k := strangerKey{e.Type, network(e.IP)}
 	sh := &s.sh[maphash.Comparable(s.seed, k)%strangerShards]
 	k, n, due := sh.count(k, e, s.clk.Now())
 	if !due {
@@ -86,7 +95,7 @@ func (sh *strangerShard) count(k strangerKey, e audit.Event, now time.Time) (cou
 	if t == nil && len(sh.m) >= strangersKept/strangerShards {
 		sh.forget(now)
 		if len(sh.m) >= strangersKept/strangerShards {
-			k.network = ""
+			k = strangerKey{kind: k.kind}
 			t = sh.m[k]
 		}
 	}
@@ -95,7 +104,10 @@ func (sh *strangerShard) count(k strangerKey, e audit.Event, now time.Time) (cou
 		sh.m[k] = t
 	}
 	t.n++
-	t.last = audit.Event{Type: e.Type, Outcome: e.Outcome, Reason: e.Reason, IP: e.IP, Request: e.Request}
+	t.last = audit.Event{Type: e.Type, Outcome: e.Outcome, Reason: e.Reason, IP: e.IP, Request: e.Request, Client: k.client}
+	if k.client != "" {
+		t.last.Actor = e.Actor
+	}
 	if since := now.Sub(t.at); !t.at.IsZero() && since >= 0 && since < strangerEvery {
 		return k, t.n, false
 	}
@@ -122,9 +134,12 @@ func (sh *strangerShard) giveBack(k strangerKey, n int) {
 
 // sum makes e the event of n refusals.
 func (k strangerKey) sum(e audit.Event, n int) audit.Event {
-	e.Detail = map[string]string{"count": strconv.Itoa(n), "network": k.network}
-	if k.network == "" {
-		e.Detail["network"] = "others"
+	e.Detail = map[string]string{"count": strconv.Itoa(n)}
+	switch {
+	case k.network != "":
+		e.Detail["network"] = k.network
+	case k.client == "":
+		e.Detail["network"], e.Client, e.Actor = "others", "", ""
 	}
 	return e
 }

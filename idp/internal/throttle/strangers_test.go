@@ -74,6 +74,36 @@ func TestStrangers_OneNetworkCausesOneEventAMinute(t *testing.T) {
 	}
 }
 
+func TestStrangers_AClientThatRepeatsItselfCausesOneEventAMinuteForEachReason(t *testing.T) {
+	t.Parallel()
+	s, b, clk, _ := newStrangers()
+	repeat := func(client, reason, ip string) {
+		t.Helper()
+		e := audit.Event{Type: "feed.refused", Outcome: audit.Refused, Reason: reason, Client: client, Actor: "client:" + client, IP: ip}
+		if err := s.Repeated(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 100 {
+		repeat("cases", "feed_crowded", fmt.Sprintf("192.0.2.%d", i))
+	}
+	repeat("cases", "invalid_request", "192.0.2.1")
+	repeat("letters", "feed_crowded", "192.0.2.1")
+	if err := s.Refused(t.Context(), refusal("192.0.2.1")); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.list) != 4 {
+		t.Fatalf("%d events: %+v", len(b.list), b.list)
+	}
+	clk.Advance(strangerEvery)
+	if err := s.Flush(t.Context()); err != nil || len(b.list) != 5 {
+		t.Fatalf("%d events, %v", len(b.list), err)
+	}
+	if e := b.list[4]; e.Client != "cases" || e.Actor != "client:cases" || e.Reason != "feed_crowded" || e.Detail["count"] != "99" || e.Detail["network"] != "" {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestStrangers_NothingCountedIsLostAtTheEnd(t *testing.T) {
 	t.Parallel()
 	s, b, _, _ := newStrangers()

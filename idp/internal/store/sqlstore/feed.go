@@ -8,6 +8,7 @@ import (
 
 	"ellis.example/idp/internal/account"
 	"ellis.example/idp/internal/client"
+	"ellis.example/idp/internal/epoch"
 	"ellis.example/idp/internal/feed"
 	"ellis.example/idp/internal/grant"
 	"ellis.example/idp/internal/keyring"
@@ -152,16 +153,27 @@ func applyRaiseEpoch(t *sqldb.Tx, w feed.RaiseEpoch) error {
 // OnFeed has f called after each commit of this process that may have added to the feed.
 func (s *Store) OnFeed(f func()) { s.fed.Store(&f) }
 
-// FeedLine implements feed.Reader.
+// unlessHalted makes what was read of the feed an error in a process that found its database set back: what was revoked since is
+// not in there, and who hears of nothing would take it for standing.
+func (s *Store) unlessHalted(err error) error {
+	s.watch.mu.Lock()
+	defer s.watch.mu.Unlock()
+	if err == nil && s.watch.halt {
+		return epoch.ErrSetBack
+	}
+	return err
+}
+
+// FeedLine implements feed.Reader. Errors: epoch.ErrSetBack.
 func (s *Store) FeedLine(ctx context.Context, api string, since time.Time) (l feed.Line, err error) {
 	err = s.db.Row(ctx, `SELECT f.name, coalesce(h.seq, 0),
 			coalesce((SELECT min(e.seq) FROM feed_events e WHERE e.api = ?1), 0),
 			coalesce((SELECT min(e.seq) FROM feed_events e WHERE e.api = ?1 AND e.at >= ?2), 0)
 		FROM feed_line f LEFT JOIN feed_heads h ON h.api = ?1`, api, micros(since)).Scan(&l.Name, &l.Last, &l.First, &l.Since)
-	return l, err
+	return l, s.unlessHalted(err)
 }
 
-// FeedEvents implements feed.Reader.
+// FeedEvents implements feed.Reader. Errors: epoch.ErrSetBack.
 func (s *Store) FeedEvents(ctx context.Context, api string, after int64, limit int) (out []feed.Event, err error) {
 	err = s.db.Rows(ctx, func(scan func(...any) error) error {
 		e := feed.Event{API: api}
@@ -171,10 +183,10 @@ func (s *Store) FeedEvents(ctx context.Context, api string, after int64, limit i
 		out = append(out, e)
 		return err
 	}, `SELECT seq, kind, ref, at FROM feed_events WHERE api = ? AND seq > ? ORDER BY seq LIMIT ?`, api, after, limit)
-	return out, err
+	return out, s.unlessHalted(err)
 }
 
-// FeedHeads implements feed.Reader.
+// FeedHeads implements feed.Reader. Errors: epoch.ErrSetBack.
 func (s *Store) FeedHeads(ctx context.Context) (feed.Heads, error) {
 	h := feed.Heads{Last: map[string]int64{}}
 	err := s.db.Rows(ctx, func(scan func(...any) error) error {
@@ -184,5 +196,5 @@ func (s *Store) FeedHeads(ctx context.Context) (feed.Heads, error) {
 		h.Last[api] = seq
 		return err
 	}, `SELECT f.name, coalesce(h.api, ''), coalesce(h.seq, 0) FROM feed_line f LEFT JOIN feed_heads h ON h.seq > 0`)
-	return h, err
+	return h, s.unlessHalted(err)
 }
