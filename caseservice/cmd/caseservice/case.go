@@ -15,6 +15,7 @@ import (
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/config"
+	"ellis.example/caseservice/internal/epoch"
 	"ellis.example/caseservice/internal/ident"
 	"ellis.example/caseservice/internal/ledger"
 	"ellis.example/caseservice/internal/paper"
@@ -23,7 +24,7 @@ import (
 )
 
 func newCaseCommand() *cobra.Command {
-	return group("case", "Import cases and give them to people", newCaseImportCommand(), newCaseAssignCommand())
+	return group("case", "Import cases and give them to people", newCaseImportCommand(), newCaseAssignCommand(), newCaseCodeCommand())
 }
 
 // imported is a case as import prints it.
@@ -123,7 +124,7 @@ func (s *settings) importCases(ctx context.Context, fs *pflag.FlagSet, lines []i
 		return done, err
 	}
 	for i, l := range lines {
-		entry := operation("case.import")
+		entry := operation(epoch.ActImport)
 		entry.Case = l.create.Case.ID
 		err := store.Commit(ctx, unit.Unit{Writes: []unit.Write{l.create}, Event: entry})
 		if unit.IsConflict(err) {
@@ -247,7 +248,7 @@ func (s *settings) assign(ctx context.Context, name, sub string) (f cases.File, 
 	if err != nil {
 		return f, err
 	}
-	entry := operation("case.assign")
+	entry := operation(epoch.ActAssign)
 	entry.Sub, entry.Case = sub, f.ID
 	refuse := func(reason, why string) error {
 		entry.Outcome, entry.Reason = ledger.Refused, reason

@@ -8,17 +8,20 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"ellis.example/caseservice/internal/config"
 	"ellis.example/caseservice/internal/ledger"
 	"ellis.example/caseservice/internal/store/sqlstore"
+	"ellis.example/caseservice/internal/witness"
 )
 
 func newLedgerCommand() *cobra.Command {
-	return group("ledger", "Read and verify who looked at what", newLedgerTraceCommand(), newLedgerVerifyCommand(), newLedgerTailCommand())
+	return group("ledger", "Read and verify who looked at what", newLedgerTraceCommand(), newLedgerVerifyCommand(), newLedgerTailCommand(), newLedgerExportCommand())
 }
 
 // withLedger opens the ledger of a database that exists.
-func (s *settings) withLedger(ctx context.Context, do func(ledger.Reader) error) error {
+func (s *settings) withLedger(ctx context.Context, do func(*sqlstore.Store) error) error {
 	if err := s.checkDatabase(); err != nil {
 		return err
 	}
@@ -39,7 +42,7 @@ func newLedgerTraceCommand() *cobra.Command {
 	s.flags(cmd.Flags(), "database")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return s.withLedger(cmd.Context(), func(r ledger.Reader) error {
+		return s.withLedger(cmd.Context(), func(r *sqlstore.Store) error {
 			entries, err := r.Trace(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -81,33 +84,94 @@ func newLedgerVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Follow every chain of the ledger and name the first bad record", Args: cobra.NoArgs,
 		Long: "Follow every chain of the ledger from its first record to its head. A record that was changed, removed, inserted or\n" +
-			"moved is named, and the exit status is 1.",
+			"moved is named, and the exit status is 1. With --checkpoint-file, which needs the key of claim codes, also whatever was\n" +
+			"signed outside the database is compared, and restores are named.",
 	}
-	s.flags(cmd.Flags(), "database")
+	s.flags(cmd.Flags(), "database", "checkpoint-file", codeKey+"-file")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return s.withLedger(cmd.Context(), func(r ledger.Reader) error {
-			rep, err := r.Verify(cmd.Context())
+		return s.withLedger(cmd.Context(), func(r *sqlstore.Store) error {
+			points, err := s.readCheckpoints(cmd.Flags())
 			if err != nil {
 				return err
 			}
-			out := struct {
-				Whole   bool      `json:"whole"`
-				Writers int       `json:"writers"`
-				Records int64     `json:"records"`
-				Broken  *brokenAt `json:"broken,omitempty"`
-			}{Whole: rep.Broken == nil, Writers: rep.Writers, Records: rep.Records}
-			if rep.Broken != nil {
-				out.Broken = &brokenAt{rep.Broken.Writer, rep.Broken.Seq, rep.Broken.Why}
+			rep, err := r.Verify(cmd.Context(), points...)
+			if err != nil {
+				return err
 			}
-			if *asJSON || out.Whole {
-				text := fmt.Sprintf("the ledger is whole: %s of %s", plural(out.Records, "record"), plural(int64(out.Writers), "writer"))
-				err = show(cmd, *asJSON, out, text)
+			return printReport(cmd, *asJSON, rep)
+		})
+	}
+	return cmd
+}
+
+// readCheckpoints reads the checkpoints where their file is named. Errors: *config.Error.
+func (s *settings) readCheckpoints(fs *pflag.FlagSet) ([]witness.Checkpoint, error) {
+	if s.checkpoints == "" {
+		return nil, nil
+	}
+	code, err := config.Key(fs, prefix, codeKey)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ledger.NewKey(code)
+	if err != nil {
+		return nil, err
+	}
+	points, err := witness.ReadAll(s.checkpoints, key)
+	if err == nil && len(points) == 0 {
+		return nil, &config.Error{Where: "--checkpoint-file", Problem: s.checkpoints + " holds no checkpoint"}
+	}
+	return points, err
+}
+
+// printReport prints what a verification found. Errors: *chain.Broken.
+func printReport(cmd *cobra.Command, asJSON bool, rep ledger.Report) (err error) {
+	out := struct {
+		Whole       bool              `json:"whole"`
+		Writers     int               `json:"writers"`
+		Records     int64             `json:"records"`
+		Checkpoints int               `json:"checkpoints"`
+		Restores    []witness.Restore `json:"restores,omitempty"`
+		Broken      *brokenAt         `json:"broken,omitempty"`
+	}{rep.Broken == nil, rep.Writers, rep.Records, rep.Checkpoints, rep.Restores, nil}
+	if rep.Broken != nil {
+		out.Broken = &brokenAt{rep.Broken.Writer, rep.Broken.Seq, rep.Broken.Why}
+	}
+	if asJSON || out.Whole {
+		text := fmt.Sprintf("the ledger is whole: %s of %s, %s", plural(out.Records, "record"), plural(int64(out.Writers), "writer"), plural(int64(out.Checkpoints), "checkpoint"))
+		for _, r := range out.Restores {
+			text += fmt.Sprintf("\nrestored: epoch %d, accepted %s, at least %s lost", r.Epoch, r.At.Format(time.RFC3339), plural(r.Lost, "record"))
+		}
+		err = show(cmd, asJSON, out, text)
+	}
+	if rep.Broken != nil {
+		return errors.Join(rep.Broken, err)
+	}
+	return err
+}
+
+func newLedgerExportCommand() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use: "export FILE", Short: "Append to a file outside the database what the ledger has and the file has not", Args: cobra.ExactArgs(1),
+		Long: "Append every entry that the file does not have yet, one line of JSON each, with its place in its chain.\n\n" +
+			"The file is only ever appended to, and verified as it grows. After a restore, `caseservice restore --accept --ledger FILE`\n" +
+			"learns from it what was lost: keep it on another machine than the database. `caseservice serve --ledger-export FILE` does\n" +
+			"the same every second.",
+	}
+	s.flags(cmd.Flags(), "database")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return s.withLedger(cmd.Context(), func(r *sqlstore.Store) error {
+			n, err := (&witness.Exporter{Log: r, File: args[0]}).Once(cmd.Context())
+			if err != nil {
+				return err
 			}
-			if rep.Broken != nil {
-				return errors.Join(rep.Broken, err)
-			}
-			return err
+			return show(cmd, *asJSON, struct {
+				File  string `json:"file"`
+				Added int64  `json:"added"`
+			}{args[0], n}, fmt.Sprintf("%s added", plural(n, "record")))
 		})
 	}
 	return cmd
@@ -132,7 +196,7 @@ func newLedgerTailCommand() *cobra.Command {
 		if *n < 0 {
 			return fmt.Errorf("%w: --lines has to be 0 or more", errUsage)
 		}
-		return s.withLedger(cmd.Context(), func(r ledger.Reader) error { return tail(cmd, r, *n, *follow, *asJSON) })
+		return s.withLedger(cmd.Context(), func(r *sqlstore.Store) error { return tail(cmd, r, *n, *follow, *asJSON) })
 	}
 	return cmd
 }

@@ -78,6 +78,8 @@ func newRootCommand(began func()) *cobra.Command {
 		newMigrateCommand(),
 		newCaseCommand(),
 		newLedgerCommand(),
+		newBackupCommand(),
+		newRestoreCommand(),
 		newConfigCommand(),
 		newHealthcheckCommand(),
 		newVersionCommand(),

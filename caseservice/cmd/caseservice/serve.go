@@ -65,6 +65,10 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 		return errors.Join(err, public.Close(), private.Close())
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	kept, err := s.witnesses(ctx, store, key, log)
+	if err != nil {
+		return errors.Join(err, public.Close(), private.Close())
+	}
 	from := issuer.New(issuer.Options{URL: s.issuer, Clock: clock.System{}, Log: log, CountFetch: m.fetch})
 	events := feed.New(feed.Options{
 		Issuer: from, Audience: s.audience, ClientID: s.clientID, Secret: secret, Patience: s.patience, Clock: clock.System{}, Log: log,
@@ -80,13 +84,13 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 	m.gauges(tokens, events)
 	m.registry.MustRegister(store.Metrics(namespace))
 	load := web.NewLoad(m.registry, namespace, s.connections)
-	stop := background(ctx, log, from, events, store)
+	stop := background(ctx, log, from, events, store, kept)
 	defer stop()
 	edge := web.Edge{Log: log, HSTS: strings.HasPrefix(s.audience, "https:"), Observe: m.request, Load: load}
 	state := &web.State{}
 	return web.Servers{
 		Log: log, Public: edge.Wrap(handler), State: state, Load: load, Notice: s.notice, Drain: s.drain,
-		Private: web.Private(state, m.registry, degraded(from, events, store)),
+		Private: web.Private(state, m.registry, degraded(from, events, store, kept)),
 	}.Run(ctx, public, private)
 }
 
@@ -120,13 +124,14 @@ const (
 
 // background starts what runs beside the requests and returns what ends it. Every process does all of it: doing it twice
 // changes nothing. It does not end with ctx: what is revoked counts until the last request was answered.
-func background(ctx context.Context, log *slog.Logger, from *issuer.Issuer, events *feed.Feed, store unit.Committer) (stop func()) {
+func background(ctx context.Context, log *slog.Logger, from *issuer.Issuer, events *feed.Feed, store unit.Committer, kept *witnesses) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() {
 		every(ctx, warmEvery, func() { _ = from.Warm(ctx) }) // failures are logged and counted where they happen
 	})
 	running.Go(func() { events.Follow(ctx) })
+	running.Go(func() { kept.keep(ctx) })
 	running.Go(func() {
 		every(ctx, forgetEvery, func() {
 			err := store.Commit(ctx, unit.Unit{Writes: []unit.Write{cases.Forget{Now: clock.System{}.Now()}}})
@@ -153,7 +158,7 @@ func every(ctx context.Context, pause time.Duration, f func()) {
 }
 
 // degraded names what does not work at the moment, for /readyz.
-func degraded(from *issuer.Issuer, events *feed.Feed, store *sqlstore.Store) func() []string {
+func degraded(from *issuer.Issuer, events *feed.Feed, store *sqlstore.Store, kept *witnesses) func() []string {
 	return func() (out []string) {
 		if !from.Healthy() {
 			out = append(out, "issuer")
@@ -166,6 +171,9 @@ func degraded(from *issuer.Issuer, events *feed.Feed, store *sqlstore.Store) fun
 		if store.Ping(ctx) != nil {
 			out = append(out, "database")
 		}
-		return out
+		if store.Halted() {
+			out = append(out, "database set back")
+		}
+		return append(out, kept.problems()...)
 	}
 }

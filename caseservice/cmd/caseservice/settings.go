@@ -19,6 +19,7 @@ import (
 type settings struct {
 	issuer, audience, listen, privateListen string
 	database                                string
+	checkpoints, export                     string // files outside the database; empty: not kept
 	logLevel, logFormat                     string
 	clientID                                string
 	drain, notice, patience                 time.Duration
@@ -38,6 +39,8 @@ func (s *settings) flags(fs *pflag.FlagSet, used ...string) {
 	fs.StringVar(&s.listen, "listen", "127.0.0.1:8081", "address of the API")
 	fs.StringVar(&s.privateListen, "private-listen", "127.0.0.1:9081", "address of /healthz, /readyz and /metrics")
 	fs.StringVar(&s.database, "database", "sqlite:caseservice.db", "where everything lasting is kept: sqlite:PATH, or postgres://USER@HOST/NAME")
+	fs.StringVar(&s.checkpoints, "checkpoint-file", "", "file outside the database that signed checkpoints of the ledger are appended to, one for each replica")
+	fs.StringVar(&s.export, "ledger-export", "", "file outside the database that every entry of the ledger is appended to: after a restore it tells what was lost")
 	config.SecretFlag(fs, prefix, codeKey, "32 bytes in base64 or hexadecimal: the key of claim codes and cursors")
 	fs.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&s.logFormat, "log-format", "json", "json or text")
@@ -54,7 +57,7 @@ func drainDelayFlag(fs *pflag.FlagSet, to *time.Duration) {
 
 // serveSettings names the settings of serve.
 var serveSettings = []string{
-	"issuer", "audience", "client-id", clientSecret + "-file", "feed-patience", "listen", "private-listen", "database", codeKey + "-file",
+	"issuer", "audience", "client-id", clientSecret + "-file", "feed-patience", "listen", "private-listen", "database", "checkpoint-file", "ledger-export", codeKey + "-file",
 	"log-level", "log-format", "drain", "drain-delay", connectionsFlag,
 }
 

@@ -34,6 +34,13 @@ type Assign struct {
 	Event  string // identifier of the event that tells of it
 }
 
+// Reissue gives a case another claim code: the one before ends. Condition: the case exists and has no owner.
+type Reissue struct {
+	CaseID      string
+	CodeMAC     []byte
+	CodeExpires time.Time
+}
+
 // CountTry spends one of sub's tries and opens the back-off of a receipt number. Condition: sub has a try left, the
 // back-off of the receipt number is over, and claims are not paused after a restore. It is committed before a code is looked at, so that parallel guesses are
 // counted exactly.
@@ -94,6 +101,9 @@ func (Create) UnitWrite() {}
 
 // UnitWrite implements unit.Write.
 func (Assign) UnitWrite() {}
+
+// UnitWrite implements unit.Write.
+func (Reissue) UnitWrite() {}
 
 // UnitWrite implements unit.Write.
 func (CountTry) UnitWrite() {}

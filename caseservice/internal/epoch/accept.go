@@ -37,11 +37,7 @@ func Accept(ctx context.Context, d Deps, q Request) (Epoch, error) {
 		return Epoch{}, err
 	}
 	to := Epoch{N: from.N + 1, At: d.Clock.Now()}
-	pause := PauseKnown
-	if q.Unknown {
-		pause = PauseUnknown
-	}
-	r := Raise{From: from.N, At: to.At, ClaimsFrom: to.At.Add(pause), EndCodes: q.EndCodes}
+	r := Raise{From: from.N, At: to.At, ClaimsFrom: q.ClaimsFrom(to), EndCodes: q.EndCodes}
 	q.Entry.Act, q.Entry.Reason = ActAccept, q.reason(to)
 	err = d.Commit.Commit(ctx, unit.Unit{Writes: append([]unit.Write{r}, q.Replay.again...), Event: q.Entry})
 	if unit.IsConflict(err) {
@@ -50,17 +46,30 @@ func Accept(ctx context.Context, d Deps, q Request) (Epoch, error) {
 	return to, err
 }
 
+// ClaimsFrom is when claims are taken again.
+func (q Request) ClaimsFrom(to Epoch) time.Time {
+	if q.Unknown {
+		return to.At.Add(PauseUnknown)
+	}
+	return to.At.Add(PauseKnown)
+}
+
+// Codes says what becomes of claim codes that are unused in the copy: ended, kept, or known where none of them was used.
+func (q Request) Codes() string {
+	switch {
+	case q.EndCodes:
+		return "ended"
+	case q.Unknown:
+		return "kept"
+	}
+	return "known"
+}
+
 // reason is the gap as the ledger keeps it.
 func (q Request) reason(to Epoch) string {
-	since, codes := "never", "kept"
+	since := "never"
 	if !q.Since.IsZero() {
 		since = q.Since.UTC().Format(time.RFC3339)
 	}
-	switch {
-	case q.EndCodes:
-		codes = "ended"
-	case !q.Unknown:
-		codes = "known"
-	}
-	return fmt.Sprintf("epoch=%d,since=%s,lost_at_least=%d,replayed=%d,codes=%s", to.N, since, q.Lost, q.Replay.Events, codes)
+	return fmt.Sprintf("epoch=%d,since=%s,lost_at_least=%d,replayed=%d,codes=%s", to.N, since, q.Lost, q.Replay.Events, q.Codes())
 }

@@ -72,6 +72,10 @@ func (r replicas) EndSession(ctx context.Context, k signin.Key) (signin.Session,
 	return r.one().EndSession(ctx, k)
 }
 
+func (r replicas) Count(ctx context.Context, k signin.Key, l signin.Limit) (time.Duration, error) {
+	return r.one().Count(ctx, k, l)
+}
+
 func (r replicas) SpendAttempt(ctx context.Context, k signin.Key) error {
 	return r.one().SpendAttempt(ctx, k)
 }
@@ -233,6 +237,16 @@ func TestStore_TheSameWriteTwiceHasSucceeded(t *testing.T) {
 		if _, ok, err := s.HoldRenewal(t.Context(), k2); err != nil || !ok || !p.Lost() {
 			t.Error(ok, err, p.Lost())
 		}
+		if err := s.AddSession(t.Context(), k2, signin.Session{Subject: "sub", CreatedAt: start, LastSeen: start}); err != nil {
+			t.Error(err)
+		}
+		lose(0)
+		if v, err := s.EndSession(t.Context(), k2); err != nil || v.Subject != "sub" || !p.Lost() {
+			t.Error("who ends a session learns what it was:", v, err, p.Lost())
+		}
+		if _, err := s.Session(t.Context(), k2); !errors.Is(err, signin.ErrNoSession) {
+			t.Error("it goes on:", err)
+		}
 	}
 }
 
@@ -248,7 +262,8 @@ func TestStore_SaysThatRedisDoesNotAnswer(t *testing.T) {
 	_, err2 := s.UpdateSession(t.Context(), k, func(*signin.Session) {})
 	_, err3 := s.EndSession(t.Context(), k)
 	_, _, err4 := s.HoldRenewal(t.Context(), k)
-	for i, err := range []error{err1, err2, err3, err4, s.AddSession(t.Context(), k, signin.Session{}), s.SpendAttempt(t.Context(), k)} {
+	_, err5 := s.Count(t.Context(), k, signin.DefaultLimit())
+	for i, err := range []error{err1, err2, err3, err4, err5, s.AddSession(t.Context(), k, signin.Session{}), s.SpendAttempt(t.Context(), k)} {
 		if !fault.Is(err, fault.Unavailable) || fault.Of(err).RetryAfter == 0 {
 			t.Errorf("%d: %v", i, err)
 		}

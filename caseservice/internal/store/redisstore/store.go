@@ -28,6 +28,7 @@ const (
 	kindSession = "session"
 	kindAttempt = "attempt"
 	kindRenewal = "renewal"
+	kindCount   = "count"
 )
 
 // Store is a signin.Store in Redis. It is safe for concurrent use.
@@ -177,12 +178,25 @@ func (s *Store) UpdateSession(ctx context.Context, k signin.Key, change func(*si
 	}
 }
 
+// ended begins what stands in the place of a session that has ended: nothing that was sealed opens with it before.
+const ended = "ended\x00"
+
+// endSession puts the mark before a session, once, and returns the session. Whoever asks again, because the answer was lost,
+// gets the same answer.
+var endSession = redis.NewScript(`
+local there = redis.call('GET', KEYS[1])
+if not there then return false end
+if string.sub(there, 1, #ARGV[1]) == ARGV[1] then return string.sub(there, #ARGV[1] + 1) end
+redis.call('SET', KEYS[1], ARGV[1] .. there, 'PX', ARGV[2])
+return there`)
+
 // EndSession implements signin.Store.
 func (s *Store) EndSession(ctx context.Context, k signin.Key) (signin.Session, error) {
 	ctx, cancel := redisdb.Within(ctx)
 	defer cancel()
 	name := s.key(kindSession, k)
-	sealed, err := s.db.GetDel(ctx, name).Bytes()
+	text, err := endSession.Run(ctx, s.db, []string{name}, ended, signin.EndedFor.Milliseconds()).Text()
+	sealed := []byte(text)
 	switch {
 	case errors.Is(err, redis.Nil):
 		return signin.Session{}, signin.ErrNoSession
@@ -212,6 +226,26 @@ func (s *Store) SpendAttempt(ctx context.Context, k signin.Key) error {
 		return signin.ErrAttemptUnknown
 	}
 	return err
+}
+
+// count is signin.Limit.Take, in microseconds.
+var count = redis.NewScript(`
+local now, every, room = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local at = tonumber(redis.call('GET', KEYS[1]) or '0')
+if at < now or at - now > room then at = now end
+local following = at + every
+local over = following - now - room
+if over > 0 then return over end
+redis.call('SET', KEYS[1], string.format('%.0f', following), 'PX', math.ceil((following - now) / 1000))
+return 0`)
+
+// Count implements signin.Store.
+func (s *Store) Count(ctx context.Context, k signin.Key, limit signin.Limit) (time.Duration, error) {
+	ctx, cancel := redisdb.Within(ctx)
+	defer cancel()
+	every := max(limit.Every.Microseconds(), 1)
+	wait, err := count.Run(ctx, s.db, []string{s.key(kindCount, k)}, s.clock.Now().UnixMicro(), every, every*int64(limit.Burst)).Int64()
+	return time.Duration(wait) * time.Microsecond, redisdb.Fault(err)
 }
 
 // giveBack deletes a key that has the caller's value.

@@ -17,6 +17,8 @@ func applyWrite(t *sqldb.Tx, w unit.Write) error {
 		return applyCreate(t, w)
 	case cases.Assign:
 		return applyAssign(t, w)
+	case cases.Reissue:
+		return t.MustOne(w, "there is no such case, or it has an owner", reissueCode, w.CodeMAC, w.CodeExpires.UnixMicro(), w.CaseID)
 	case cases.CountTry:
 		return applyCountTry(t, w)
 	case cases.Redeem:

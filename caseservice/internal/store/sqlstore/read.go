@@ -86,6 +86,14 @@ func (s *Store) Counts(ctx context.Context) ([]cases.Count, error) {
 	})
 }
 
+// Ended returns the cases without an owner whose claim code ended unused.
+func (s *Store) Ended(ctx context.Context, now time.Time) ([]string, error) {
+	return collect(ctx, s.db, selectEnded, func(scan scanner) (id string, err error) {
+		err = scan(&id)
+		return id, err
+	}, now.UnixMicro())
+}
+
 // Key implements cases.ClaimReader.
 func (s *Store) Key(ctx context.Context, k cases.Key, now time.Time) (r cases.Remembered, ok bool, err error) {
 	var at int64

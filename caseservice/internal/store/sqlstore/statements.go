@@ -7,10 +7,13 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 	insertEvent       = `INSERT INTO events (case_id, seq, id, code, at) VALUES (?, ?, ?, ?, ?)`
 	insertAppointment = `INSERT INTO appointments (id, case_id, kind, state, starts_at, utc_offset, place, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 	insertCode        = `INSERT INTO claim_codes (case_id, mac, expires_at) VALUES (?, ?, ?)`
-	insertOwner       = `INSERT INTO parties (case_id, sub, relationship, since) SELECT id, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT) FROM cases WHERE id = ? ON CONFLICT DO NOTHING`
-	touchCase         = `UPDATE cases SET last_seq = last_seq + 1, updated_at = ? WHERE id = ?`
-	insertNextEvent   = `INSERT INTO events (case_id, seq, id, code, at) SELECT id, last_seq, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT) FROM cases WHERE id = ?`
-	spendCode         = `UPDATE claim_codes SET used_at = ?, used_by = ? WHERE case_id = ? AND mac = ? AND used_at = 0 AND expires_at > ?`
+	reissueCode       = `INSERT INTO claim_codes (case_id, mac, expires_at) SELECT id, CAST(? AS BYTEA), CAST(? AS BIGINT) FROM cases
+WHERE id = ? AND NOT EXISTS (SELECT 1 FROM parties WHERE case_id = cases.id AND relationship = 'owner')
+ON CONFLICT (case_id) DO UPDATE SET mac = excluded.mac, expires_at = excluded.expires_at, used_at = 0, used_by = ''`
+	insertOwner     = `INSERT INTO parties (case_id, sub, relationship, since) SELECT id, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT) FROM cases WHERE id = ? ON CONFLICT DO NOTHING`
+	touchCase       = `UPDATE cases SET last_seq = last_seq + 1, updated_at = ? WHERE id = ?`
+	insertNextEvent = `INSERT INTO events (case_id, seq, id, code, at) SELECT id, last_seq, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT) FROM cases WHERE id = ?`
+	spendCode       = `UPDATE claim_codes SET used_at = ?, used_by = ? WHERE case_id = ? AND mac = ? AND used_at = 0 AND expires_at > ?`
 
 	countTry = `INSERT INTO claim_tries (sub, n, since) VALUES (?, 1, ?)
 ON CONFLICT (sub) DO UPDATE SET
@@ -59,9 +62,11 @@ LEFT JOIN parties p ON p.case_id = c.id AND p.sub = ? LEFT JOIN appointments a O
     SELECT ` + caseColumns + `, ` + relationshipColumn + ` FROM parties p JOIN cases c ON c.id = p.case_id
     WHERE p.sub = ? AND (c.updated_at < ? OR (c.updated_at = ? AND c.id < ?)) ORDER BY c.updated_at DESC, c.id DESC LIMIT ?
 ) c LEFT JOIN appointments a ON a.case_id = c.id ORDER BY c.updated_at DESC, c.id DESC`
-	selectEvents  = `SELECT seq, id, code, at FROM events WHERE case_id = ? AND seq > ? ORDER BY seq LIMIT ?`
-	selectCounts  = `SELECT form, stage, COUNT(*) FROM cases GROUP BY form, stage ORDER BY form, stage`
-	selectKey     = `SELECT request, done, case_id, fault, opened_at FROM idempotency_keys WHERE sub = ? AND hash = ? AND opened_at > ?`
+	selectEvents = `SELECT seq, id, code, at FROM events WHERE case_id = ? AND seq > ? ORDER BY seq LIMIT ?`
+	selectCounts = `SELECT form, stage, COUNT(*) FROM cases GROUP BY form, stage ORDER BY form, stage`
+	selectKey    = `SELECT request, done, case_id, fault, opened_at FROM idempotency_keys WHERE sub = ? AND hash = ? AND opened_at > ?`
+	selectEnded  = `SELECT case_id FROM claim_codes c WHERE used_at = 0 AND expires_at <= ?
+AND NOT EXISTS (SELECT 1 FROM parties p WHERE p.case_id = c.case_id AND p.relationship = 'owner') ORDER BY case_id`
 	selectTries   = `SELECT n, since FROM claim_tries WHERE sub = ?`
 	selectBackoff = `SELECT not_before FROM claim_backoffs WHERE receipt_mac = ?`
 )
