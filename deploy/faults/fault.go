@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"syscall"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 // fault is one way in which something breaks.
 type fault struct {
 	name    string
-	store   string        // where it can be had; "": everywhere
+	store   string        // where it can be had; "": everywhere but on a disk that can be full
 	long    bool          // it takes too long for the short form
 	deaf    bool          // the case API may not hear the provider meanwhile
 	recover time.Duration // from its end to the first success, at most; from its beginning, where nobody mends it
@@ -27,13 +28,23 @@ const (
 	unfelt = 1               // spared: from the beginning on
 )
 
+// of returns the faults of a system over a store. long: those that take long, too.
+func of(store string, long bool) (out []fault) {
+	for _, f := range faults() {
+		if (f.store == store || (f.store == "" && store != disk)) && (long || !f.long) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 func pause(choice *dice, least, most time.Duration) {
 	time.Sleep(least + time.Duration(choice.roll(int(most-least))))
 }
 
 // faults are all that are known.
 func faults() []fault {
-	return append([]fault{
+	return slices.Concat([]fault{
 		{name: "kill", deaf: true, recover: quick, happen: kill},
 		{name: "restart", store: sqlite, deaf: true, recover: quick, happen: restart},
 		{name: "case API killed", recover: quick, happen: killCases},
@@ -41,7 +52,7 @@ func faults() []fault {
 		{name: "severed connections", deaf: true, recover: quick, happen: sever},
 		{name: "slow network", deaf: true, recover: quick, happen: slow},
 		{name: "emergency rotation", recover: quick, happen: rotate},
-	}, append(replicaFaults(), append(databaseFaults(), redisFaults()...)...)...)
+	}, replicaFaults(), databaseFaults(), redisFaults(), diskFaults(), logFaults(), mailFaults())
 }
 
 func kill(ctx context.Context, r *run, _ *dice) error {

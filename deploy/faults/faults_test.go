@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"os"
+	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -50,10 +52,7 @@ func short(t *testing.T, store string, again map[string]int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range faults() {
-		if f.long || (f.store != "" && f.store != store) {
-			continue
-		}
+	for _, f := range of(store, false) {
 		for range max(1, again[f.name]) {
 			rep, err := r.round(t.Context(), f)
 			if err != nil {
@@ -96,4 +95,22 @@ func TestFaults_SQLite(t *testing.T) {
 func TestFaults_PostgreSQLAndRedis(t *testing.T) {
 	t.Parallel()
 	short(t, postgres, map[string]int{"kill": 2})
+}
+
+// TestFaults_FullDisk runs itself again where it can mount a disk that only it sees.
+func TestFaults_FullDisk(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(ownMounts) != "" {
+		short(t, disk, nil)
+		return
+	}
+	binaries(t) // built once
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFaults_FullDisk$", "-test.v", "-test.timeout=5m")
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	err := withMounts(cmd)
+	t.Logf("%s", said.Bytes())
+	if err != nil || !bytes.Contains(said.Bytes(), []byte("--- PASS: TestFaults_FullDisk")) {
+		t.Error(err)
+	}
 }

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
+	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -27,17 +30,16 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(stderr)
 	minutes := fs.Float64("minutes", 1, "how long, for each store")
 	seed := fs.Int("seed", 1, "decides which faults happen and when")
-	store := fs.String("store", "both", "sqlite, postgres (with Redis) or both")
+	store := fs.String("store", "all", "sqlite, postgres (with Redis), disk (SQLite where there is no room at times) or all")
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
-	stores := []string{sqlite, postgres}
-	switch *store {
-	case sqlite, postgres:
+	stores := []string{sqlite, postgres, disk}
+	switch {
+	case slices.Contains(stores, *store):
 		stores = []string{*store}
-	case "both":
-	default:
-		fmt.Fprintf(stderr, "faults: --store is sqlite, postgres or both, not %q\n", *store)
+	case *store != "all":
+		fmt.Fprintf(stderr, "faults: --store is sqlite, postgres, disk or all, not %q\n", *store)
 		return 2
 	}
 	if fs.NArg() > 0 || *minutes <= 0 {
@@ -46,12 +48,27 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stdout, "seed %d, %v minutes a store\n", *seed, *minutes)
 	for _, s := range stores {
-		if err := long(ctx, s, *seed, time.Duration(*minutes*float64(time.Minute)), stdout, stderr); err != nil {
+		if err := breakOne(ctx, s, *seed, *minutes, stdout, stderr); err != nil {
 			fmt.Fprintln(stderr, "faults:", err)
 			return 1
 		}
 	}
 	return 0
+}
+
+// breakOne breaks one system. That on a disk which can be full runs as a process with mounts of its own.
+func breakOne(ctx context.Context, store string, seed int, minutes float64, stdout, stderr io.Writer) error {
+	if store != disk || os.Getenv(ownMounts) != "" {
+		return long(ctx, store, seed, time.Duration(minutes*float64(time.Minute)), stdout, stderr)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, self, "--store", disk, "--seed", strconv.Itoa(seed), "--minutes", strconv.FormatFloat(minutes, 'f', -1, 64)) //nolint:gosec // this program
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	return withMounts(cmd)
 }
 
 var errBreach = errors.New("a rule was broken; the folder is kept")
@@ -89,12 +106,7 @@ func long(ctx context.Context, store string, seed int, length time.Duration, std
 
 // until lets faults happen until a time, and prints a line for each.
 func (r *run) until(ctx context.Context, end time.Time, stdout io.Writer) error {
-	var possible []fault
-	for _, f := range faults() {
-		if f.store == "" || f.store == r.sys.store {
-			possible = append(possible, f)
-		}
-	}
+	possible := of(r.sys.store, true)
 	choice := dice(r.seed)
 	answered := 0
 	for time.Now().Before(end) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type run struct {
 	deaf   []span
 	// broke is when the fault of this round broke what heals by itself. It is zero where somebody has to mend it.
 	broke time.Time
+	found []breach // by the fault itself, in this round
 }
 
 func newRun(s *system, seed int) (*run, error) {
@@ -52,7 +54,7 @@ func (r *run) round(ctx context.Context, f fault) (rep report, err error) {
 	go func() { r.driver.load(loaded, r.seed+r.done); close(over) }()
 	pause(&choice, warm, 3*warm)
 	began := time.Now()
-	r.broke = time.Time{}
+	r.broke, r.found = time.Time{}, nil
 	err = f.happen(ctx, r, &choice)
 	if r.broke.IsZero() { // somebody mended it, just now
 		r.broke = time.Now()
@@ -73,7 +75,7 @@ func (r *run) round(ctx context.Context, f fault) (rep report, err error) {
 	records := r.driver.ledger.since(from)
 	rep.count(records)
 	rep.breaches, err = r.ask(ctx)
-	rep.breaches = append(rep.breaches, f.promises(rep, records, r.broke)...)
+	rep.breaches = slices.Concat(rep.breaches, r.found, f.promises(rep, records, r.broke))
 	return rep, err
 }
 

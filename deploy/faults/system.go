@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 const (
 	sqlite   = "sqlite"
 	postgres = "postgres"
+	disk     = "disk" // SQLite on volumes that can be full
 
 	people    = 6
 	startTime = time.Minute
@@ -34,6 +36,8 @@ type system struct {
 	pg    *servers.Pair
 	doors []*faultproxy.Proxy // between the services and each server of PostgreSQL
 	redis *servers.Sentinel
+
+	idpVolume, caseVolume *volume
 
 	post *post
 	end  context.CancelFunc // of the load balancers
@@ -75,11 +79,31 @@ func openSystem(ctx context.Context, b launch.Binaries, store, dir string) (_ *s
 	return s, s.fileCases(ctx)
 }
 
-// openStore starts PostgreSQL and Redis, where the store is not a file.
-func (s *system) openStore(ctx context.Context) (err error) {
-	if s.store != postgres {
-		return nil
+// openStore opens what the store stands on.
+func (s *system) openStore(ctx context.Context) error {
+	switch s.store {
+	case postgres:
+		return s.openServers(ctx)
+	case disk:
+		return s.openVolumes()
 	}
+	return nil
+}
+
+// openVolumes gives each service a volume of its own for its data. Logs and keys lie elsewhere.
+func (s *system) openVolumes() (err error) {
+	if s.idpVolume, err = mountVolume(filepath.Join(s.cfg.Dir, "idp")); err != nil {
+		return err
+	}
+	if s.caseVolume, err = mountVolume(filepath.Join(s.cfg.Dir, "cases")); err != nil {
+		return err
+	}
+	s.cfg.Databases = launch.Databases{IDP: "sqlite:" + filepath.Join(s.cfg.Dir, "idp", "idp.db"), Cases: "sqlite:" + filepath.Join(s.cfg.Dir, "cases", "cases.db")}
+	return nil
+}
+
+// openServers starts PostgreSQL and Redis.
+func (s *system) openServers(ctx context.Context) (err error) {
 	if s.pg, err = servers.StartPair(ctx); err != nil {
 		return err
 	}
@@ -156,10 +180,7 @@ func (s *system) flags(name string, more ...string) {
 
 // database is the name under which the oracle opens the database: past every proxy.
 func (s *system) database() string {
-	if s.pg != nil {
-		return s.pg.DSN(launch.IDP)
-	}
-	return "sqlite:" + s.file()
+	return cmp.Or(s.cfg.Databases.IDP, "sqlite:"+s.file())
 }
 
 func (s *system) file() string { return filepath.Join(s.cfg.Dir, "idp.db") }
@@ -179,6 +200,11 @@ func (s *system) close() (err error) {
 	}
 	if s.redis != nil {
 		err = errors.Join(err, s.redis.Stop())
+	}
+	for _, v := range []*volume{s.idpVolume, s.caseVolume} {
+		if v != nil {
+			err = errors.Join(err, v.close())
+		}
 	}
 	if s.post != nil {
 		err = errors.Join(err, s.post.close())
