@@ -40,6 +40,7 @@ type provider struct {
 	store   *sqlstore.Store
 	redisDB *redisdb.DB // nil: there is none
 	sealer  *seal.Sealer
+	kek     *kekWatch
 	ring    *keyring.Ring
 	keeper  *keyring.Ring // changes keys while this replica leads
 	leader  *lease.Candidate
@@ -74,6 +75,7 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 	if p.sealer, err = sealerFor(ctx, s.kek, p.store); err != nil {
 		return nil, err
 	}
+	p.kek = newKEKWatch(p.store, p.sealer, s.clock)
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	p.leader = lease.New(lease.Config{Name: "jobs", Store: p.store, Commit: p.store, Clock: s.clock, Log: s.log})
 	p.held = p.store.Under(p.leader.Condition)
@@ -262,6 +264,9 @@ func (p *provider) degraded(ctx context.Context) (out []string) {
 	if problem := p.redisProblem(ctx); problem != "" {
 		out = append(out, problem)
 	}
+	if p.kek.behind.Load() {
+		out = append(out, "key-encryption key")
+	}
 	if p.mailer.RelayAway() {
 		out = append(out, "mail relay")
 	}
@@ -290,7 +295,7 @@ func (p *provider) jobs() []background.Job {
 
 // ownJobs are what every replica does: it counted the strangers itself, and its checkpoints are a witness of their own.
 func (p *provider) ownJobs() []background.Job {
-	out := append(p.redisJobs(), background.Job{Name: "strangers", Every: time.Minute, Do: p.strange.Flush})
+	out := append(append(p.redisJobs(), p.kek.jobs()...), background.Job{Name: "strangers", Every: time.Minute, Do: p.strange.Flush})
 	if p.export != "" {
 		x := &witness.Exporter{Log: p.store, File: p.export}
 		out = append(out, background.Job{Name: "audit-export", Every: time.Second, Do: func(ctx context.Context) error {

@@ -6,14 +6,20 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"ellis.example/idp/internal/background"
+	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/config"
 	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/ident"
 	"ellis.example/idp/internal/keyring"
 	"ellis.example/idp/internal/seal"
 	"ellis.example/idp/internal/store/sqlstore"
+	"ellis.example/idp/internal/unit"
 )
 
 const kekFlag = "--kek-file"
@@ -65,7 +71,52 @@ func sealerFor(ctx context.Context, keys [][]byte, st *sqlstore.Store) (*seal.Se
 	if err != nil {
 		return nil, err
 	}
-	return s, wrongKey(keyring.CheckSealed(ctx, s, st))
+	if err := keyring.CheckSealed(ctx, s, st); err != nil {
+		return nil, wrongKey(err)
+	}
+	return s, wrongKey(keyring.Follow(ctx, s, st))
+}
+
+// kekWatch lets a replica seal under the key that is active, and says to whoever replaces keys which ones it has.
+type kekWatch struct {
+	store  *sqlstore.Store
+	sealer *seal.Sealer
+	clk    clock.Clock
+	id     string
+	behind atomic.Bool // the active key is none of ours
+}
+
+func newKEKWatch(st *sqlstore.Store, s *seal.Sealer, clk clock.Clock) *kekWatch {
+	return &kekWatch{store: st, sealer: s, clk: clk, id: ident.New("rep")}
+}
+
+func (k *kekWatch) jobs() []background.Job {
+	return []background.Job{
+		{Name: "kek", Every: keyring.FollowEvery, Do: k.follow},
+		{Name: "presence", Every: keyring.PresentEvery, Do: k.present},
+	}
+}
+
+func (k *kekWatch) follow(ctx context.Context) error {
+	err := keyring.Follow(ctx, k.sealer, k.store)
+	if missing := errors.Is(err, keyring.ErrKeyMissing); missing || err == nil {
+		k.behind.Store(missing)
+	}
+	return err
+}
+
+func (k *kekWatch) present(ctx context.Context) error {
+	return k.store.Commit(ctx, unit.Unit{Writes: []unit.Write{keyring.Present{Replica: k.id, Keys: k.sealer.Keys(), At: k.clk.Now()}}})
+}
+
+// farewell bounds how long the end of a replica waits to say so.
+const farewell = 2 * time.Second
+
+// leave says that the replica has ended. Where that fails, it is forgotten after a while.
+func (k *kekWatch) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	_ = k.store.Commit(ctx, unit.Unit{Writes: []unit.Write{keyring.Absent{Replica: k.id}}})
 }
 
 // wrongKey makes a key that is missing or wrong what it is to an operator: a mistake in the settings.
@@ -74,7 +125,7 @@ func wrongKey(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, keyring.ErrKeyMissing):
-		return &config.Error{Where: kekFlag, Problem: "the database holds secrets that none of the given keys sealed (" + fault.Of(err).Cause.Error() + "): add the key that did, on a line of its own below the first"}
+		return &config.Error{Where: kekFlag, Problem: "the database uses a key that was not given (" + fault.Of(err).Cause.Error() + "): add it, on a line of its own"}
 	case errors.Is(err, seal.ErrOpen):
 		return &config.Error{Where: kekFlag, Problem: err.Error()}
 	}
@@ -86,9 +137,11 @@ func newKeysRewrap() *cobra.Command {
 		Use: "rewrap", Short: "Seal everything again under the first key-encryption key",
 		Long: `Seal everything again under the first key-encryption key, beside providers that serve.
 
-Every provider needs both keys before: restart each with the new key on the second line, then each with
-the new key on the first line, then run this with the same file. Afterwards the old line can go.
-It can be ended and run again at any time. The exit status is 1 when anything is not under the first key.`,
+Every provider needs both keys before: restart each with the new key on a line of its own, then run this with
+a file that has the new key on its first line. It refuses while a running provider does not have that key. From
+then on all providers seal under it, and nothing is kept that one of them sealed under another key. Afterwards
+the old line can go. It can be ended and run again at any time. The exit status is 1 when anything is not under
+the first key.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dry, err := cmd.Flags().GetBool("dry-run")
@@ -100,8 +153,11 @@ It can be ended and run again at any time. The exit status is 1 when anything is
 				if err != nil {
 					return err
 				}
-				w := keyring.Rewrapper{Store: st, Commit: st, Seal: s, Actor: operator(), Dry: dry}
+				w := keyring.Rewrapper{Store: st, Commit: st, Seal: s, Clock: clock.System{}, Actor: operator(), Dry: dry}
 				places, err := w.Run(ctx)
+				if errors.Is(err, keyring.ErrReplicaBehind) {
+					return fmt.Errorf("%w: give it that key and restart it; one that has ended is forgotten after %v", fault.Of(err).Cause, keyring.PresentFor)
+				}
 				return errors.Join(err, sayRewrapped(cmd, s, places))
 			})
 		},

@@ -15,13 +15,16 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"ellis.example/idp/internal/config"
 	"ellis.example/idp/internal/factor"
+	"ellis.example/idp/internal/keyring"
 	"ellis.example/idp/internal/lease"
 	"ellis.example/idp/internal/seal"
 )
@@ -347,5 +350,45 @@ func TestKEKFile_SaysWhatIsWrong(t *testing.T) {
 	}
 	if _, errs, status := c.run(append([]string{"keys", "rewrap", "--kek-file", c.write("named", "2026: "+good+"\r\n")}, c.common...)...); status != exitOK {
 		t.Errorf("%d %s", status, errs)
+	}
+}
+
+// A replica with an old list of keys never leaves anything that the new list alone does not open: it follows where it has the
+// key, and is refused where it has not.
+func TestKEK_AReplicaWithAnOldListSealsNothingUnderTheKeyThatGoes(t *testing.T) {
+	t.Parallel()
+	newKEK := bytes.Repeat([]byte{8}, seal.KeySize)
+	w := newPeople(t, func(s *settings) { s.kek = [][]byte{testKEK, newKEK} })
+	behind := w.beside(func(s *settings) { s.kek = [][]byte{testKEK} })
+	w.box.down.Store(true)
+	w.must(errors.Join(w.p.kek.present(t.Context()), behind.p.kek.present(t.Context())))
+	w.exec("UPDATE leases SET at = ?", time.Now().UnixMicro()) // commands live in the present
+	both := kekFile(t, newKEK, testKEK)
+	var out, errs bytes.Buffer
+	if status := run(t.Context(), []string{"keys", "rewrap", "--database", "sqlite:" + w.file, "--kek-file", both}, &out, &errs); status != exitFailed || !strings.Contains(errs.String(), behind.p.kek.id) || strings.Contains(errs.String(), w.p.kek.id) {
+		t.Errorf("status %d: %s", status, errs.String())
+	}
+	behind.p.kek.leave(t.Context()) // as if it had been forgotten
+	if r := w.rewrap(exitOK, "--kek-file", both); !r.Whole {
+		t.Errorf("%+v", r)
+	}
+	for name, one := range map[string]*peopleWorld{"has the key": w, "has not": behind} {
+		if p := one.browser().get("/signup").submit("email", "late@example.org"); p.status != http.StatusServiceUnavailable {
+			t.Errorf("%s, and has not looked yet: %d", name, p.status)
+		}
+		err := one.p.kek.follow(t.Context())
+		down := one.p.degraded(t.Context())
+		if one == w && (err != nil || slices.Contains(down, "key-encryption key")) || one == behind && (!errors.Is(err, keyring.ErrKeyMissing) || !slices.Contains(down, "key-encryption key")) {
+			t.Errorf("%s: %v, degraded %v", name, err, down)
+		}
+	}
+	if p := w.browser().get("/signup").submit("email", "late@example.org"); p.status >= http.StatusInternalServerError {
+		t.Errorf("who follows: %d", p.status)
+	}
+	if p := behind.browser().get("/signup").submit("email", "later@example.org"); p.status != http.StatusServiceUnavailable {
+		t.Errorf("who has not the key: %d", p.status)
+	}
+	if r := w.rewrap(exitOK, "--dry-run", "--kek-file", kekFile(t, newKEK)); !r.Whole {
+		t.Errorf("something is left under the old key: %+v", r)
 	}
 }

@@ -54,6 +54,7 @@ func serve(ctx context.Context, s settings) (err error) {
 	err = web.Servers{Log: s.log, Public: p.public, Private: p.inner, State: &p.state, Load: p.load, Notice: s.notice, Drain: s.drain}.Run(ctx, public, private)
 	stop()
 	wg.Wait()
+	p.kek.leave(ctx)
 	err = errors.Join(err, p.strange.Finish(context.WithoutCancel(ctx)))
 	if p.points != nil {
 		err = errors.Join(err, p.points.Once(context.WithoutCancel(ctx)))

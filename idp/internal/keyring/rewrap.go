@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/seal"
 	"ellis.example/idp/internal/unit"
@@ -81,19 +82,30 @@ type Rewrapped struct {
 	Rows     []string `json:"unopened,omitempty"` // the first of those
 }
 
-// Rewrapper brings all that is sealed under the first key of a sealer, beside providers that serve.
+// RewrapStore is what a Rewrapper reads.
+type RewrapStore interface {
+	SealedReader
+	KEKReader
+}
+
+// Rewrapper makes the first key of a sealer the active one and brings all that is sealed under it, beside providers that serve.
 type Rewrapper struct {
-	Store  SealedReader
+	Store  RewrapStore
 	Commit unit.Committer
 	Seal   *seal.Sealer
+	Clock  clock.Clock
 	Actor  string // for the audit
 	Dry    bool   // count only: Left is what would be resealed
 }
 
 // Run opens every value and seals again what is not under the first key, in batches that each leave an event. A value that
 // changed meanwhile is looked at again; one that cannot be opened stays as it is and is counted. It may be ended and run
-// again at any time. Errors: those of the store; what was done until then is in the result.
+// again at any time. Errors: ErrReplicaBehind, before anything is done; those of the store; what was done until then is in the
+// result.
 func (w *Rewrapper) Run(ctx context.Context) (out []Rewrapped, err error) {
+	if err := w.activate(ctx); err != nil {
+		return nil, err
+	}
 	for _, place := range w.Store.SealedPlaces() {
 		r := Rewrapped{Place: place}
 		for range rewrapPasses {

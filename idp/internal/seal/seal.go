@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
 
@@ -26,6 +27,12 @@ type KeyID [IDSize]byte
 // String returns eight hexadecimal digits.
 func (k KeyID) String() string { return hex.EncodeToString(k[:]) }
 
+// ParseKeyID reads what String wrote.
+func ParseKeyID(s string) (id KeyID, ok bool) {
+	n, err := hex.Decode(id[:], []byte(s[:min(len(s), hex.EncodedLen(IDSize))]))
+	return id, err == nil && n == IDSize && len(s) == hex.EncodedLen(IDSize)
+}
+
 // KeyOf returns the key that a sealed value names. It reports false for what is too short to be one.
 func KeyOf(sealed []byte) (KeyID, bool) {
 	if len(sealed) < IDSize {
@@ -34,9 +41,10 @@ func KeyOf(sealed []byte) (KeyID, bool) {
 	return KeyID(sealed[:IDSize]), true
 }
 
-// Sealer seals under its first key and opens under any. It is safe for concurrent use.
+// Sealer seals under one of its keys, at first under the first, and opens under any. It is safe for concurrent use.
 type Sealer struct {
 	keys []key
+	uses atomic.Int32 // the place of the key that seals
 }
 
 type key struct {
@@ -64,7 +72,7 @@ func New(keys ...[]byte) (*Sealer, error) {
 	return s, nil
 }
 
-// Keys names the keys in their order: the first one seals.
+// Keys names the keys in the order in which they were given.
 func (s *Sealer) Keys() (out []KeyID) {
 	for _, k := range s.keys {
 		out = append(out, k.id)
@@ -72,15 +80,29 @@ func (s *Sealer) Keys() (out []KeyID) {
 	return out
 }
 
+// Use makes the key of that name the one that seals from now on. It reports false when it is none of the given ones; nothing
+// changes then.
+func (s *Sealer) Use(id KeyID) bool {
+	for i, k := range s.keys {
+		if k.id == id {
+			s.uses.Store(int32(i)) //nolint:gosec // there are few keys
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Sealer) seals() key { return s.keys[s.uses.Load()] }
+
 // Current reports whether a value was sealed under the key that seals now.
 func (s *Sealer) Current(sealed []byte) bool {
 	id, ok := KeyOf(sealed)
-	return ok && id == s.keys[0].id
+	return ok && id == s.seals().id
 }
 
 // Seal encrypts plain and binds it to owner, a text such as "totps\x00otp_…" that Open must be given again.
 func (s *Sealer) Seal(plain []byte, owner string) ([]byte, error) {
-	k := s.keys[0]
+	k := s.seals()
 	c, err := k.aead.Encrypt(plain, []byte(owner))
 	if err != nil {
 		return nil, err

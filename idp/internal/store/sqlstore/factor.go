@@ -29,6 +29,9 @@ func applyAddTOTP(t *sqldb.Tx, w factor.AddTOTP) error {
 	if w.First {
 		limit = 1
 	}
+	if err := underActive(t, w.TOTP.Sealed); err != nil {
+		return err
+	}
 	return t.MustOne(w, "too many authenticator apps", `INSERT INTO totps (id, account, label, sealed, created_at, used_at) SELECT ?,?,?,CAST(? AS BYTEA),CAST(? AS BIGINT),CAST(? AS BIGINT) WHERE (SELECT count(*) FROM totps WHERE account = ?) < ?`,
 		w.TOTP.ID, w.TOTP.Account, w.TOTP.Label, w.TOTP.Sealed, micros(w.TOTP.CreatedAt), micros(w.TOTP.UsedAt), w.TOTP.Account, limit)
 }

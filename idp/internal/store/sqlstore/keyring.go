@@ -10,7 +10,7 @@ import (
 var _ keyring.Reader = (*Store)(nil)
 
 func keyringWrites() []applier {
-	return []applier{on(applyKeyAdd), on(applyKeyMove), on(applyAddSecret), on(applyReseal)}
+	return []applier{on(applyKeyAdd), on(applyKeyMove), on(applyAddSecret), on(applyReseal), on(applyActivateKEK), on(applyPresent), on(applyAbsent)}
 }
 
 // moved says that something of a kind has changed.
@@ -27,6 +27,9 @@ func (s *Store) version(ctx context.Context, kind string) (n int64, err error) {
 
 func applyKeyAdd(t *sqldb.Tx, w keyring.Add) error {
 	k := w.Key
+	if err := underActive(t, k.Sealed); err != nil {
+		return err
+	}
 	if err := t.MustOne(w, "key exists, or another holds its place", `INSERT INTO signing_keys (id, alg, state, public, sealed, created_at, active_at) VALUES (?,?,?,?,?,?,?)`,
 		k.ID, k.Alg, string(k.State), string(k.Public), k.Sealed, micros(k.CreatedAt), micros(k.ActiveAt)); err != nil {
 		return err
@@ -58,6 +61,9 @@ func applyKeyMove(t *sqldb.Tx, w keyring.Move) error {
 }
 
 func applyAddSecret(t *sqldb.Tx, w keyring.AddSecret) error {
+	if err := underActive(t, w.Sealed); err != nil {
+		return err
+	}
 	return t.MustOne(w, "secret exists", `INSERT INTO secrets (name, sealed, created_at) VALUES (?,?,?)`, w.Name, w.Sealed, micros(w.At))
 }
 

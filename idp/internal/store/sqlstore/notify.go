@@ -29,6 +29,9 @@ func applyQueue(t *sqldb.Tx, w notify.Queue) error {
 			return &unit.Conflict{Write: w, Why: "too many mails wait"}
 		}
 	}
+	if err := underActive(t, w.Sealed); err != nil {
+		return err
+	}
 	return t.MustOne(w, "mail exists", `INSERT INTO outbox (id, recipient, lang, template, account, sealed, at, due_at, expires_at) VALUES (?,?,?,?,?,?,?,?,?)`,
 		w.ID, w.Recipient, w.Lang, w.Template, w.Account, w.Sealed, micros(w.At), micros(w.At), micros(w.ExpiresAt))
 }

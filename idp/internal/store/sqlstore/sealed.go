@@ -68,6 +68,9 @@ func applyReseal(t *sqldb.Tx, w keyring.Reseal) error {
 	if err != nil {
 		return err
 	}
+	if err := underActive(t, w.New); err != nil {
+		return err
+	}
 	return t.MustOne(w, "the value changed or went meanwhile", p.reseal, w.New, w.Row, w.Old)
 }
 

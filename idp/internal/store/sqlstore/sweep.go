@@ -35,7 +35,7 @@ func coreSweeps() []sweep {
 
 // sweeps lists what every owner leaves behind.
 var sweeps = slices.Concat(
-	coreSweeps(), accountSweeps(), grantSweeps(), throttleSweeps(), sessionSweeps(), outboxSweeps(), feedSweeps(),
+	coreSweeps(), accountSweeps(), grantSweeps(), throttleSweeps(), sessionSweeps(), outboxSweeps(), feedSweeps(), replicaSweeps(),
 )
 
 // SweepOn is one turn of sweeping at now, and returns how many rows went.

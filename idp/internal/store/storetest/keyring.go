@@ -5,11 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
 
+	"ellis.example/idp/internal/account"
+	"ellis.example/idp/internal/factor"
 	"ellis.example/idp/internal/keyring"
+	"ellis.example/idp/internal/notify"
 	"ellis.example/idp/internal/seal"
 	"ellis.example/idp/internal/unit"
 )
@@ -18,7 +22,7 @@ import (
 type KeyStore interface {
 	unit.Committer
 	keyring.Reader
-	keyring.SealedReader
+	keyring.RewrapStore
 }
 
 // Keys checks signing keys and sealed secrets.
@@ -27,6 +31,8 @@ func Keys[S KeyStore](t *testing.T, open func(*testing.T) S) {
 	t.Run("one of many rotations wins", func(t *testing.T) { t.Parallel(); oneRotation(t, open(t)) })
 	t.Run("the private part goes when a key is retired", func(t *testing.T) { t.Parallel(); retiredIsPublicOnly(t, open(t)) })
 	t.Run("a sealed value is replaced only while it is the one that was read", func(t *testing.T) { t.Parallel(); resealed(t, open(t)) })
+	t.Run("nothing is kept that is sealed under another key than the active one", func(t *testing.T) { t.Parallel(); sealedUnderActive(t, open(t)) })
+	t.Run("replicas say which keys they have", func(t *testing.T) { t.Parallel(); replicasPresent(t, open(t)) })
 	t.Run("one of many secrets of a name wins", func(t *testing.T) { t.Parallel(); oneSecret(t, open(t)) })
 }
 
@@ -181,5 +187,70 @@ func resealed(t *testing.T, s KeyStore) {
 		if _, err := s.SealedUnder(t.Context(), place); err != nil {
 			t.Errorf("%s: %v", place, err)
 		}
+	}
+}
+
+// sealedBy is every write that keeps a value, sealed under a key.
+func sealedBy(k byte, name string) map[string]unit.Write {
+	value := append(bytes.Repeat([]byte{k}, seal.IDSize), name...)
+	add := key(name, "RS256", keyring.Retiring)
+	add.Key.Sealed = value
+	return map[string]unit.Write{
+		"a pair":   add,
+		"a secret": keyring.AddSecret{Name: name, Sealed: value, At: keyTime},
+		"a seed":   factor.AddTOTP{TOTP: factor.TOTP{ID: name, Account: "acc_sealed", Sealed: value, CreatedAt: keyTime}},
+		"a mail":   notify.Queue{ID: name, Sealed: value, At: keyTime, ExpiresAt: keyTime.Add(time.Hour)},
+	}
+}
+
+func sealedUnderActive(t *testing.T, s KeyStore) {
+	commit(t, s, account.Create{Account: account.Account{ID: "acc_sealed", Status: account.Active, CreatedAt: keyTime}})
+	first, second := seal.KeyID(bytes.Repeat([]byte{1}, seal.IDSize)), seal.KeyID(bytes.Repeat([]byte{200}, seal.IDSize))
+	if _, ok, err := s.ActiveKEK(t.Context()); ok || err != nil {
+		t.Fatalf("one is active that nobody made so (%v)", err)
+	}
+	for what, w := range sealedBy(1, "before") {
+		if err := s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{w}}); err != nil {
+			t.Errorf("%s, while none is active: %v", what, err)
+		}
+	}
+	for i, active := range []seal.KeyID{first, second} {
+		commit(t, s, keyring.ActivateKEK{Key: active})
+		if id, ok, err := s.ActiveKEK(t.Context()); id != active || !ok || err != nil {
+			t.Fatalf("active is %s, %v, %v", id, ok, err)
+		}
+		for _, k := range []seal.KeyID{first, second} {
+			for what, w := range sealedBy(k[0], fmt.Sprint("under", k[0], "while", i)) {
+				err := s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{w}})
+				if k == active && err != nil || k != active && !errors.Is(err, keyring.ErrKEKReplaced) {
+					t.Errorf("%s under %s while %s is active: %v", what, k, active, err)
+				}
+			}
+		}
+	}
+	was := append(first[:], "before"...)
+	for k, want := range map[byte]error{1: keyring.ErrKEKReplaced, 200: nil} {
+		again := append(bytes.Repeat([]byte{k}, seal.IDSize), "again"...)
+		if err := s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{keyring.Reseal{Place: "secrets", Row: "before", Old: was, New: again}}}); !errors.Is(err, want) {
+			t.Errorf("sealed again under %d: %v", k, err)
+		}
+	}
+}
+
+func replicasPresent(t *testing.T, s KeyStore) {
+	k := seal.KeyID{1, 2, 3, 4}
+	say := func(id string, at time.Time, keys ...seal.KeyID) {
+		t.Helper()
+		commit(t, s, keyring.Present{Replica: id, Keys: keys, At: at})
+	}
+	say("rep_a", keyTime, k)
+	say("rep_b", keyTime.Add(-time.Hour), k)
+	say("rep_c", keyTime, k)
+	say("rep_a", keyTime.Add(time.Second), k, seal.KeyID{5})
+	commit(t, s, keyring.Absent{Replica: "rep_c"})
+	list, err := s.Replicas(t.Context(), keyTime)
+	want := []keyring.Replica{{ID: "rep_a", Keys: []seal.KeyID{k, {5}}, SeenAt: keyTime.Add(time.Second)}}
+	if err != nil || !reflect.DeepEqual(list, want) {
+		t.Errorf("got %+v, want %+v (%v)", list, want, err)
 	}
 }
