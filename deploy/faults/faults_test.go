@@ -79,7 +79,7 @@ func played(t *testing.T, records []record) {
 			well[rec.Op]++
 		}
 	}
-	for _, op := range []string{opAuthorize, opRedeem, opRefresh, opRevoke, opMachine, opCase} {
+	for _, op := range ops {
 		if well[op] == 0 {
 			t.Errorf("no %s went well: %v", op, well)
 		}

@@ -63,7 +63,7 @@ func (d *driver) leave(ctx context.Context, c *http.Client, p *person, choice *d
 	if !d.visit(ctx, b, d.sys.issuer()+"/account/sessions") {
 		return
 	}
-	d.left(ctx, c, p, choice, other, d.submit(ctx, b, record{Op: opLeave, Who: p.Email}, "everywhere", nil))
+	d.left(ctx, c, p, choice, other, d.submit(ctx, b, record{Op: opLeave, Who: p.Email}, "here too", nil))
 }
 
 // left goes on after a session was ended, or may have been. ended are the cookies of one that was.
