@@ -20,6 +20,8 @@ const (
 var (
 	errFields = fault.New(fault.Invalid, "header_fields", "the request has too many header fields: send at most 100")
 	errParams = fault.New(fault.Invalid, "parameters", "the request has too many parameters: send at most 100")
+	errDeep   = fault.New(fault.Invalid, "json_depth", "the JSON is nested too deeply")
+	errLarge  = fault.New(fault.TooLarge, "body_too_large", "the request body is too large")
 )
 
 // ready reports whether what is at path are bytes that lie ready: whoever does not take them holds up nobody, and needs no
@@ -57,13 +59,26 @@ func headInBounds(r *http.Request) error {
 	return nil
 }
 
-// bodyInBounds counts the parameters of a form. Errors: errParams.
+// bodyInBounds looks at what has arrived, whoever sent it. A browser whose form is too large gets a page instead, from the
+// handler, which is told. Errors: errLarge, errDeep, errParams.
 func bodyInBounds(r *http.Request) error {
-	text, _ := shed.Text(r) // whoever reads it is told of the error
-	if bytes.Count(text, []byte{'&'}) >= maxParams && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+	text, err := shed.Text(r)
+	kind := r.Header.Get("Content-Type")
+	switch {
+	case text == nil:
+	case tooLarge(err) && !strings.Contains(r.Header.Get("Accept"), "text/html"):
+		return errLarge.Because(err)
+	case strings.HasPrefix(kind, "application/json") && shed.Deep(text):
+		return errDeep
+	case strings.HasPrefix(kind, "application/x-www-form-urlencoded") && bytes.Count(text, []byte{'&'}) >= maxParams:
 		return errParams
 	}
 	return nil
+}
+
+func tooLarge(err error) bool {
+	var m *http.MaxBytesError
+	return errors.As(err, &m)
 }
 
 // turnAway answers in place of every handler.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -87,18 +88,78 @@ func TestWhoSendsABodySlowlyHoldsUpNobody(t *testing.T) {
 	all.Wait()
 }
 
-func TestABodyThatIsTooLargeSaysSoToTheHandler(t *testing.T) {
+// An app is told at once; a browser gets a page from the handler.
+func TestABodyThatIsTooLargeIsToldSo(t *testing.T) {
 	t.Parallel()
-	for size, large := range map[int]bool{16 << 10: false, 16<<10 + 1: true} {
-		var got error
-		var n int
-		h := edge(func(_ http.ResponseWriter, r *http.Request) {
-			text, err := io.ReadAll(r.Body)
-			n, got = len(text), err
-		})
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/claims", strings.NewReader(strings.Repeat("x", size))))
-		if over := (*http.MaxBytesError)(nil); errors.As(got, &over) != large || n != 16<<10 {
-			t.Errorf("%d bytes: %d were read, %v", size, n, got)
+	for _, accept := range []string{"", "text/html"} {
+		for size, large := range map[int]bool{16 << 10: false, 16<<10 + 1: true} {
+			var got error
+			n := -1
+			h := edge(func(_ http.ResponseWriter, r *http.Request) {
+				text, err := io.ReadAll(r.Body)
+				n, got = len(text), err
+			})
+			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/claims", strings.NewReader(strings.Repeat("x", size)))
+			r.Header.Set("Accept", accept)
+			h.ServeHTTP(w, r)
+			if large && accept == "" {
+				if p := problem(t, w); w.Code != http.StatusRequestEntityTooLarge || p.Code != "body_too_large" || n >= 0 {
+					t.Errorf("%d bytes: %d %+v, the handler read %d", size, w.Code, p, n)
+				}
+				continue
+			}
+			if over := (*http.MaxBytesError)(nil); errors.As(got, &over) != large || n != 16<<10 {
+				t.Errorf("%d bytes for %q: %d were read, %v", size, accept, n, got)
+			}
 		}
+	}
+}
+
+func problem(t *testing.T, w *httptest.ResponseRecorder) (p web.Problem) {
+	t.Helper()
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Status != w.Code {
+		t.Errorf("%d %s: %v", w.Code, w.Body, err)
+	}
+	return p
+}
+
+func TestRequestsOutOfBoundsReachNoHandler(t *testing.T) {
+	t.Parallel()
+	reached := false
+	h := edge(func(http.ResponseWriter, *http.Request) { reached = true })
+	send := func(query, kind, body string, fields int) *httptest.ResponseRecorder {
+		reached = false
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/claims?"+query, strings.NewReader(body))
+		r.Header.Set("Content-Type", kind)
+		for i := range fields {
+			r.Header.Set("X-Field-"+strconv.Itoa(i), "x")
+		}
+		h.ServeHTTP(w, r)
+		return w
+	}
+	const form, js = "application/x-www-form-urlencoded", "application/json; charset=utf-8"
+	hundred := strings.Repeat("a=&", 99) + "a="
+	nested := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for name, ok := range map[string]*httptest.ResponseRecorder{
+		"query": send(hundred, form, "", 0), "form": send("", form, hundred, 0), "fields": send("", form, "", 99),
+		"depth": send("", js, nested(8), 0), "brackets in a text": send("", js, `{"a":"\"`+nested(9)+`"}`, 0), "no form": send("", "text/plain", hundred+"&", 0),
+	} {
+		if ok.Code != http.StatusOK {
+			t.Errorf("%s within bounds: %d %s", name, ok.Code, ok.Body)
+		}
+	}
+	for code, bad := range map[string]struct {
+		w      *httptest.ResponseRecorder
+		status int
+	}{
+		"parameters": {send(hundred+"&", form, "", 0), http.StatusBadRequest}, "header_fields": {send("", form, "", 100), http.StatusRequestHeaderFieldsTooLarge},
+		"json_depth": {send("", js, nested(9), 0), http.StatusBadRequest},
+	} {
+		if p := problem(t, bad.w); bad.w.Code != bad.status || p.Code != code {
+			t.Errorf("%s: %d %+v", code, bad.w.Code, p)
+		}
+	}
+	if w := send("", form, hundred+"&a=", 0); w.Code != http.StatusBadRequest || problem(t, w).Code != "parameters" || reached {
+		t.Errorf("a form: %d %s, reached: %v", w.Code, w.Body, reached)
 	}
 }

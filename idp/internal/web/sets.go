@@ -33,7 +33,7 @@ func readable(r *http.Request) error {
 	switch {
 	case tooLarge(err):
 		return err
-	case deep(text):
+	case shed.Deep(text):
 		return errDeep
 	}
 	return nil
