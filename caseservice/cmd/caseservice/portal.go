@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -33,7 +34,8 @@ type portalSettings struct {
 	listen, privateListen          string
 	clientID                       string
 	name, contact, accountURL      string
-	sessions                       int
+	sessions, signinRate           int
+	proxies                        []netip.Prefix
 	sharing                        sharing
 	log                            settings // its level and format
 	drain, notice                  time.Duration
@@ -53,6 +55,8 @@ func (s *portalSettings) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.contact, "contact", "", "e-mail address or URL that the help page names")
 	fs.StringVar(&s.accountURL, "account-url", "", "where people look after password and devices (default: ISSUER/account)")
 	fs.IntVar(&s.sessions, "max-sessions", signin.DefaultSessions, "how many sessions this process keeps without Redis; beyond that the one used longest ago ends")
+	fs.IntVar(&s.signinRate, "signin-rate", 10, "sign-ins that one network may begin or finish a second, and a minute's worth at once; 0: any number")
+	fs.StringSlice("trusted-proxies", nil, "networks of reverse proxies whose X-Forwarded-For is believed: 10.0.0.0/8")
 	sharingFlags(fs)
 	fs.StringVar(&s.log.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&s.log.logFormat, "log-format", "json", "json or text")
@@ -84,6 +88,8 @@ func (s *portalSettings) check() error {
 		return &config.Error{Where: "--client-id", Problem: "it is required"}
 	case s.sessions < 1:
 		return &config.Error{Where: "--max-sessions", Problem: "a number above zero"}
+	case s.signinRate < 0:
+		return &config.Error{Where: "--signin-rate", Problem: "0 or more"}
 	case s.drain <= 0:
 		return &config.Error{Where: "--drain", Problem: "a time above zero, like 10s"}
 	case s.log.logFormat != "json" && s.log.logFormat != "text":
@@ -118,12 +124,31 @@ func newPortalCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if s.proxies, err = readProxies(cmd.Flags()); err != nil {
+			return err
+		}
 		if s.sharing, err = readSharing(cmd.Flags()); err != nil {
 			return err
 		}
 		return s.serve(cmd.Context(), secret, cmd.ErrOrStderr())
 	}
 	return cmd
+}
+
+// readProxies reads --trusted-proxies. Errors: *config.Error.
+func readProxies(fs *pflag.FlagSet) (out []netip.Prefix, err error) {
+	list, err := fs.GetStringSlice("trusted-proxies")
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range list {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, &config.Error{Where: "--trusted-proxies", Problem: "write networks such as 10.0.0.0/8: " + err.Error()}
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // serve runs the portal until ctx ends.
@@ -149,6 +174,7 @@ func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Wri
 		Issuer: s.issuer, ClientID: s.clientID, ClientSecret: secret, Resource: s.api,
 		RedirectURI: s.publicURL + "/callback", SignedOutURI: s.publicURL + "/signed-out",
 		Cookies: signin.NewCookies(origin.Scheme == "https"), Store: kept, Clock: clock.System{}, Observe: m.gate,
+		Limit: signin.PerSecond(s.signinRate), Proxies: s.proxies,
 	})
 	api := caseapi.New(s.apiURL)
 	p := portal.New(portal.Config{

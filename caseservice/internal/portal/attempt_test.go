@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"ellis.example/caseservice/internal/portal"
+	"ellis.example/caseservice/internal/signin"
 	"ellis.example/caseservice/internal/signin/issuertest"
 )
 
@@ -124,4 +126,84 @@ func other(w *world) string {
 		return value
 	}
 	return ""
+}
+
+// Neither answers that cannot be right nor those that say no cost anything that is kept.
+func TestAttempt_OnlyWhatIsAboutToBeRedeemedIsKeptAsUsed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for what, change := range map[string]func(url.Values){
+		"another issuer": func(q url.Values) { q.Set("iss", "https://elsewhere.example") },
+		"an error":       func(q url.Values) { q.Del("code"); q.Set("error", "access_denied") },
+		"neither":        func(q url.Values) { q.Del("code") },
+	} {
+		b := w.browser()
+		if p := b.step(with(b.answer(), change)); p.status < http.StatusBadRequest {
+			t.Errorf("%s: %d", what, p.status)
+		}
+	}
+	if _, used := w.memory.Len(); used != 0 {
+		t.Errorf("%d are kept as used", used)
+	}
+}
+
+// crowded is a world in which a network begins and finishes three sign-ins at once, and then one every ten seconds.
+func crowded(t *testing.T) *world {
+	return newWorldOver(t, func(*portal.Config) {}, func(w *world) []signin.Store {
+		w.limit = signin.Limit{Every: 10 * time.Second, Burst: 3}
+		return []signin.Store{w.memory}
+	})
+}
+
+func TestSignIn_ANetworkThatBeginsTooManyIsAskedToWait(t *testing.T) {
+	t.Parallel()
+	w := crowded(t)
+	for range 3 {
+		if p := w.browser().step("/signin"); p.status != http.StatusSeeOther {
+			t.Fatal(p.status)
+		}
+	}
+	b := w.browser()
+	p := b.step("/signin")
+	if p.status != http.StatusTooManyRequests || p.header.Get("Retry-After") != "10" || !strings.Contains(p.body, "from your network") || len(b.attempts()) != 0 {
+		t.Errorf("%d, Retry-After %q, %d attempts\n%s", p.status, p.header.Get("Retry-After"), len(b.attempts()), p.body)
+	}
+	other := w.browser()
+	other.header["X-Forwarded-For"] = "198.51.100.7"
+	if p := other.step("/signin"); p.status != http.StatusSeeOther {
+		t.Errorf("another network waits: %d", p.status)
+	}
+	w.clock.Advance(10 * time.Second)
+	b.signIn()
+}
+
+func TestCallback_ANetworkThatFinishesTooManyKeepsItsSignIns(t *testing.T) {
+	t.Parallel()
+	w := crowded(t)
+	var all []*browser
+	var answers []string
+	for i := range 4 {
+		b := w.browser()
+		b.header["X-Forwarded-For"] = "198.51.100." + string(rune('1'+i)) // each begins elsewhere
+		answers = append(answers, b.answer().String())
+		delete(b.header, "X-Forwarded-For")
+		all = append(all, b)
+	}
+	for i, b := range all[:3] {
+		if p := b.step(answers[i]); p.status != http.StatusSeeOther {
+			t.Fatal(p.status)
+		}
+	}
+	for range 2 {
+		if p := all[3].step(answers[3]); p.status != http.StatusTooManyRequests || p.header.Get("Retry-After") != "10" {
+			t.Errorf("%d, Retry-After %q", p.status, p.header.Get("Retry-After"))
+		}
+	}
+	if _, used := w.memory.Len(); used != 3 {
+		t.Errorf("%d are kept as used", used)
+	}
+	w.clock.Advance(10 * time.Second)
+	if p := all[3].step(answers[3]); p.status != http.StatusSeeOther || all[3].cookie("portal_session") == "" {
+		t.Errorf("after a while: %d", p.status)
+	}
 }

@@ -62,6 +62,7 @@ func (p *Portal) callback(w http.ResponseWriter, r *http.Request) error {
 		retry = "/claim" // the session has kept what was typed
 	}
 	f := fault.Of(err)
+	retryAfter(w, f)
 	web.InfoOf(r).Cause = err
 	base := p.base(w, r, "")
 	if f.Kind == fault.Unavailable {

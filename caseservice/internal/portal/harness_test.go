@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -55,6 +56,7 @@ type world struct {
 	url    string
 	log    *syncBuffer
 	memory *signin.Memory
+	limit  signin.Limit // of sign-ins from one network
 
 	revoked revoked // what the API has been told of
 }
@@ -150,7 +152,7 @@ func newWorldWith(t *testing.T, change func(*portal.Config)) *world {
 // newWorldOver is newWorldWith with one process of the portal over each store. Each request goes to the next one.
 func newWorldOver(t *testing.T, change func(*portal.Config), stores func(*world) []signin.Store) *world {
 	t.Helper()
-	w := &world{t: t, clock: clock.NewFake(start), log: &syncBuffer{}}
+	w := &world{t: t, clock: clock.NewFake(start), log: &syncBuffer{}, limit: signin.DefaultLimit()}
 	log := slog.New(slog.NewJSONHandler(w.log, nil))
 	server := httptest.NewUnstartedServer(nil)
 	w.url = "http://" + server.Listener.Addr().String()
@@ -170,6 +172,7 @@ func newWorldOver(t *testing.T, change func(*portal.Config), stores func(*world)
 		gate := signin.New(signin.Config{
 			Issuer: w.issuer.URL, ClientID: issuertest.ClientID, ClientSecret: issuertest.ClientSecret, Resource: issuertest.Resource,
 			RedirectURI: w.url + "/callback", SignedOutURI: w.url + "/signed-out", Cookies: signin.NewCookies(false), Store: store, Clock: w.clock,
+			Limit: w.limit, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		})
 		cfg := portal.Config{
 			PublicURL: origin, Gate: gate, API: caseapi.New(apiURL), Renderer: renderer, Clock: w.clock,

@@ -1,13 +1,17 @@
 package portal_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"ellis.example/caseservice/internal/portal"
+	"ellis.example/caseservice/internal/signin"
 	"ellis.example/caseservice/internal/signin/issuertest"
 )
 
@@ -363,5 +367,52 @@ func TestAttack_D04_ANextPersonInheritsNothingOfAnInterruptedSignOut(t *testing.
 	b.signIn()
 	if p := b.get("/cases/" + c.id); p.status != http.StatusNotFound || strings.Contains(p.body, c.receipt) {
 		t.Errorf("%d %s", p.status, p.body)
+	}
+}
+
+// unsure is a store whose answer to the end of a session gets lost: before it was done, or after.
+type unsure struct {
+	*signin.Memory
+	lose atomic.Int64 // how many answers more
+	done bool
+}
+
+func (u *unsure) EndSession(ctx context.Context, k signin.Key) (signin.Session, error) {
+	if ctx.Err() != nil || u.lose.Add(-1) < 0 {
+		return u.Memory.EndSession(ctx, k)
+	}
+	if u.done {
+		_, _ = u.Memory.EndSession(ctx, k)
+	}
+	return signin.Session{}, signin.ErrUnavailable.After(2 * time.Second)
+}
+
+func TestSignOut_IsRepeatedUntilItIsCertain(t *testing.T) {
+	t.Parallel()
+	for name, done := range map[string]bool{"it was not done": false, "it was done": true} {
+		store := &unsure{done: done}
+		w := newWorldOver(t, func(*portal.Config) {}, func(w *world) []signin.Store { store.Memory = w.memory; return []signin.Store{store} })
+		b := w.browser()
+		b.signIn()
+		form, cookie := b.get("/cases").form(t, "/signout"), b.cookie("portal_session")
+		store.lose.Store(1)
+		p := b.post("/signout", form)
+		if p.status != http.StatusServiceUnavailable || p.header.Get("Retry-After") != "2" || !strings.Contains(p.body, `href="/signout"`) {
+			t.Errorf("%s: %d, Retry-After %q\n%s", name, p.status, p.header.Get("Retry-After"), p.body)
+		}
+		if b.cookie("portal_session") != cookie {
+			t.Errorf("%s: the browser cannot sign out again", name)
+		}
+		if p := b.post("/signout", form); p.status != http.StatusOK || p.url.Path != "/signed-out" {
+			t.Errorf("%s: the second time %d at %s", name, p.status, p.at())
+		}
+		thief := w.browser()
+		thief.setCookie("portal_session", cookie)
+		if p := thief.get("/cases"); p.status != http.StatusUnauthorized || b.cookie("portal_session") != "" {
+			t.Errorf("%s: the session goes on: %d", name, p.status)
+		}
+		if n := w.issuer.Live(); !done && n != 0 {
+			t.Errorf("%s: %d refresh tokens are live", name, n)
+		}
 	}
 }

@@ -92,11 +92,16 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 		err = errTooLarge.Because(err)
 	}
 	f := fault.Of(err)
-	if f.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
-	}
+	retryAfter(w, f)
 	if err := p.show(w, r, statusOf(f), p.failure(w, r, f)); err != nil {
 		http.Error(w, "something went wrong on our side; support code "+web.InfoOf(r).ID, http.StatusInternalServerError)
+	}
+}
+
+// retryAfter says when it is worth trying again, where that is known.
+func retryAfter(w http.ResponseWriter, f *fault.Error) {
+	if f.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
 	}
 }
 
@@ -123,7 +128,10 @@ func (p *Portal) failure(w http.ResponseWriter, r *http.Request, f *fault.Error)
 
 // here is the page that was asked for, if it can be asked for again.
 func here(r *http.Request) string {
-	if r.Method != http.MethodGet {
+	switch {
+	case r.URL.Path == "/signout": // where it is not certain that the session ended, the way on is to end it again
+		return "/signout"
+	case r.Method != http.MethodGet:
 		return homePath
 	}
 	return ownPath(r.URL.RequestURI(), returnPaths, homePath)

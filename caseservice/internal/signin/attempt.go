@@ -122,22 +122,22 @@ func (g *Gate) keep(w http.ResponseWriter, r *http.Request, state string, a Atte
 	return nil
 }
 
-// attempt takes the attempt of a state from the browser in which it began. It can be used once. Errors: ErrAttemptUnknown.
-func (g *Gate) attempt(w http.ResponseWriter, r *http.Request, state string) (Attempt, error) {
+// attempt takes the attempt of a state from the browser in which it began, and its name in the store. Who sends too many at
+// once keeps it, to send it again. Errors: ErrAttemptUnknown, ErrCrowded.
+func (g *Gate) attempt(w http.ResponseWriter, r *http.Request, state string) (Key, Attempt, error) {
 	k := attemptKey(state)
 	value := g.cfg.Cookies.Get(r, k.cookie())
 	if state == "" || value == "" {
-		return Attempt{}, ErrAttemptUnknown
+		return k, Attempt{}, ErrAttemptUnknown
 	}
-	g.cfg.Cookies.Clear(w, k.cookie())
 	a, err := g.seal.open(k.cookie(), value, g.cfg.Clock.Now())
-	if err != nil {
-		return Attempt{}, err
+	if err == nil {
+		err = g.count(r.Context(), countFinish, r)
 	}
-	if err := g.cfg.Store.SpendAttempt(r.Context(), k); err != nil {
-		return Attempt{}, err
+	if !errors.Is(err, ErrCrowded) {
+		g.cfg.Cookies.Clear(w, k.cookie())
 	}
-	return a, nil
+	return k, a, err
 }
 
 // attempt returns the name of the cookie of an attempt without what the kind of origin adds, and whether it is one.

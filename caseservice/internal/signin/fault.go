@@ -21,6 +21,8 @@ var (
 	ErrOtherPerson = fault.New(fault.Forbidden, "signin_other_person", "somebody else signed in than the one who was asked")
 	// ErrTooWeak: the sign-in is older or weaker than what was asked for.
 	ErrTooWeak = fault.New(fault.Forbidden, "signin_too_weak", "the sign-in is older or weaker than what was asked for")
+	// ErrCrowded: too many sign-ins came from this network at once.
+	ErrCrowded = fault.New(fault.TooMany, "signin_crowded", "too many sign-ins came from this network; wait a moment and try again")
 	// ErrUnavailable: the issuer does not answer.
 	ErrUnavailable = fault.New(fault.Unavailable, "signin_unavailable", "the sign-in service does not answer")
 	// ErrConfig: the issuer refuses this portal as such. Only its operator can change that.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -37,6 +38,10 @@ type Config struct {
 	Cookies      Cookies
 	Store        Store
 	Clock        clock.Clock
+	// Limit is how many sign-ins one network may begin, and how many it may finish; the zero value limits nothing.
+	Limit Limit
+	// Proxies are networks whose X-Forwarded-For is believed.
+	Proxies []netip.Prefix
 	// Observe is told what became of sign-ins and renewals ("signin", "renewal"; "ok" or a fault's code); nil: nobody is.
 	Observe func(what, outcome string)
 }
@@ -152,8 +157,11 @@ type Request struct {
 	Claim    *Claim         // taken over into the new session, if that is its owner's
 }
 
-// Begin starts a sign-in and returns where the browser has to go. Errors: ErrUnavailable.
+// Begin starts a sign-in and returns where the browser has to go. Errors: ErrCrowded, ErrUnavailable.
 func (g *Gate) Begin(w http.ResponseWriter, r *http.Request, q Request) (string, error) {
+	if err := g.count(r.Context(), countBegin, r); err != nil {
+		return "", err
+	}
 	m, err := g.provider.get(r.Context())
 	if err != nil {
 		return "", err
@@ -204,7 +212,7 @@ func (g *Gate) finish(w http.ResponseWriter, r *http.Request) (Attempt, error) {
 	if err != nil {
 		return Attempt{}, err
 	}
-	a, err := g.attempt(w, r, q.Get("state"))
+	k, a, err := g.attempt(w, r, q.Get("state"))
 	if err != nil {
 		return Attempt{}, err
 	}
@@ -220,6 +228,9 @@ func (g *Gate) finish(w http.ResponseWriter, r *http.Request) (Attempt, error) {
 	}
 	if q.Get("code") == "" {
 		return a, ErrMismatch.Because(errors.New("neither code nor error"))
+	}
+	if err := g.cfg.Store.SpendAttempt(ctx, k); err != nil { // the last check: it is the one that costs something
+		return Attempt{}, err
 	}
 	s, err := g.redeem(ctx, m, a, q.Get("code"))
 	if err != nil {

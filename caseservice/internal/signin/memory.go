@@ -13,6 +13,7 @@ import (
 const (
 	DefaultSessions = 10_000
 	DefaultAttempts = 10_000
+	maxCounts       = 50_000 // networks, about 150 bytes each
 )
 
 // Memory is a Store in this process. It holds a bounded number of entries: where room is needed, the session that was
@@ -23,6 +24,7 @@ type Memory struct {
 	mu       sync.Mutex
 	sessions shelf[Session]
 	attempts shelf[time.Time]
+	counts   shelf[time.Time]   // when what was counted is worth no time any more
 	renewals map[Key]*time.Time // until when
 }
 
@@ -30,7 +32,7 @@ var _ Store = (*Memory)(nil)
 
 // NewMemory returns an empty store for at most so many sessions and attempts.
 func NewMemory(c clock.Clock, sessions, attempts int) *Memory {
-	return &Memory{clock: c, sessions: newShelf[Session](sessions), attempts: newShelf[time.Time](attempts), renewals: map[Key]*time.Time{}}
+	return &Memory{clock: c, sessions: newShelf[Session](sessions), attempts: newShelf[time.Time](attempts), counts: newShelf[time.Time](maxCounts), renewals: map[Key]*time.Time{}}
 }
 
 // AddSession implements Store.
@@ -91,6 +93,22 @@ func (m *Memory) SpendAttempt(_ context.Context, k Key) error {
 	}
 	m.attempts.put(k, now)
 	return nil
+}
+
+// Count implements Store. Where room is needed, what was counted longest ago makes way.
+func (m *Memory) Count(_ context.Context, k Key, limit Limit) (time.Duration, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, there := m.counts.get(k)
+	next, wait := limit.Take(at, m.clock.Now())
+	switch {
+	case wait > 0:
+	case there:
+		m.counts.set(k, next, true)
+	default:
+		m.counts.put(k, next)
+	}
+	return wait, nil
 }
 
 // HoldRenewal implements Store.

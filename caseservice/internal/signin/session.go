@@ -16,8 +16,12 @@ const (
 // it is the one to say what to do.
 const AttemptLifetime = time.Hour
 
-// RenewalLease is how long a process may take to renew tokens: longer than it waits for the issuer.
-const RenewalLease = httpTimeout + 2*time.Second
+// RenewalLease is how long a process may take to renew tokens: longer than it waits for the issuer and for
+// the store.
+const RenewalLease = httpTimeout + saveTimeout + 2*time.Second
+
+// EndedFor is how long a store may tell again what a session was that has ended.
+const EndedFor = time.Minute
 
 // Key names a session or an attempt in a store: the hash of a secret of 256 bits that the browser holds.
 type Key [sha256.Size]byte
@@ -89,8 +93,12 @@ type Store interface {
 	Session(ctx context.Context, k Key) (Session, error)
 	// UpdateSession changes a session atomically and returns the result. change may be called more than once. Errors: ErrNoSession.
 	UpdateSession(ctx context.Context, k Key, change func(*Session)) (Session, error)
-	// EndSession removes a session and returns what it was: to exactly one caller. Errors: ErrNoSession.
+	// EndSession ends a session: from its return on nobody finds it. It returns what it was, to at least one caller; for
+	// EndedFor it may do so again, so that a caller whose answer was lost asks again. Errors: ErrNoSession.
 	EndSession(ctx context.Context, k Key) (Session, error)
+	// Count counts one request of whoever k names, if limit lets it through; otherwise it returns how long to wait. What is
+	// lost starts anew.
+	Count(ctx context.Context, k Key, limit Limit) (wait time.Duration, err error)
 	// SpendAttempt notes that an attempt was used, for AttemptLifetime: to exactly one caller. It spares the issuer a code
 	// that comes twice, which it takes for theft; what is forgotten here opens nothing. Errors: ErrAttemptUnknown.
 	SpendAttempt(ctx context.Context, k Key) error

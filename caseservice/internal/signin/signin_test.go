@@ -211,6 +211,35 @@ func TestAccessToken_RenewedWhileSigningOutIsWithdrawn(t *testing.T) {
 	}
 }
 
+// hurried is a store that notes how much time it was given to keep renewed tokens.
+type hurried struct {
+	*signin.Memory
+	left atomic.Int64
+}
+
+func (h *hurried) UpdateSession(ctx context.Context, k signin.Key, change func(*signin.Session)) (signin.Session, error) {
+	if end, bounded := ctx.Deadline(); bounded {
+		h.left.Store(int64(time.Until(end)))
+	}
+	return h.Memory.UpdateSession(ctx, k, change)
+}
+
+// The issuer may take nearly all the time that a renewal has: what it gave is kept all the same.
+func TestAccessToken_WhatTheIssuerTookItsTimeForIsKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	store := &hurried{Memory: w.memory}
+	g := w.over(store)
+	v := w.signIn(g)
+	w.clock.Advance(5 * time.Minute)
+	if _, err := g.AccessToken(t.Context(), v, ""); err != nil {
+		t.Fatal(err)
+	}
+	if left := time.Duration(store.left.Load()); left <= 0 || left > 3*time.Second {
+		t.Errorf("%v: that is what the issuer left of its time", left)
+	}
+}
+
 func TestBegin_UnreachableIssuerIsAskedOnceFor64People(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

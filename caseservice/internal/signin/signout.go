@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -17,21 +18,25 @@ const leavingLifetime = 10 * time.Minute
 // SignOut ends the session at the server and in the browser, and returns where to go to end the issuer's session too
 // (OpenID Connect RP-Initiated Logout §2); empty when the issuer offers none or cannot be asked. It names the client and
 // sends no id_token_hint: that would put a token into the address bar, and the issuer asks the person in any case.
+// Where nobody can say whether the session ended, the browser keeps its cookie and the person signs out again: as often as it
+// takes, whatever became of the time before. What was begun is finished although the browser is gone.
 func (g *Gate) SignOut(w http.ResponseWriter, r *http.Request) (string, error) {
-	g.cfg.Cookies.Clear(w, CookieSession)
+	ctx := context.WithoutCancel(r.Context())
 	cookie := g.cfg.Cookies.Session(r)
 	if cookie == "" {
+		g.cfg.Cookies.Clear(w, CookieSession)
 		return "", nil
 	}
-	s, err := g.cfg.Store.EndSession(r.Context(), Key(ident.Hash(cookie)))
+	s, err := g.cfg.Store.EndSession(ctx, Key(ident.Hash(cookie)))
 	if err != nil && !errors.Is(err, ErrNoSession) {
 		return "", err
 	}
-	m, unreachable := g.provider.get(r.Context())
+	g.cfg.Cookies.Clear(w, CookieSession)
+	m, unreachable := g.provider.get(ctx)
 	if unreachable != nil {
 		return "", nil //nolint:nilerr // this session is over all the same, and the page says what is left to do
 	}
-	g.revoke(r.Context(), m, s.Tokens)
+	g.revoke(ctx, m, s.Tokens)
 	if m.EndSession == "" {
 		return "", nil
 	}

@@ -23,6 +23,7 @@ const (
 	skew          = 10 * time.Second // between the issuer's clock and ours
 	earlyRenewal  = 20 * time.Second // an access token is renewed so long before its end
 	revokeTimeout = 2 * time.Second
+	saveTimeout   = 2 * time.Second // for what the issuer gave, whatever is left of the time for asking it
 )
 
 // signingAlgs are the algorithms that an ID token may have.
@@ -238,6 +239,9 @@ func (g *Gate) renewHeld(ctx context.Context, k Key, refused string, release fun
 		return "", err
 	}
 	g.cfg.Observe("renewal", "ok")
+	// The issuer may have taken all the time that there was; the old refresh token is used up all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
 	_, err = g.cfg.Store.UpdateSession(ctx, k, func(s *Session) { s.Tokens = fresh })
 	if errors.Is(err, ErrNoSession) {
 		g.revoke(ctx, m, fresh) // the person signed out meanwhile
