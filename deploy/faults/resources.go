@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"ellis.example/deploy/internal/launch"
+)
+
+// burden is what a process holds.
+type burden struct{ goroutines, files int }
+
+// more reports whether a process holds more than one in twenty more than before. The constant is for what comes and goes by
+// itself: a job that runs, a connection that a pool opened and has not closed yet.
+func (b burden) more(before burden) bool {
+	beyond := func(now, then int) bool { return now > then+then/20+16 }
+	return beyond(b.goroutines, before.goroutines) || beyond(b.files, before.files)
+}
+
+func (b burden) String() string {
+	return fmt.Sprintf("%d goroutines and %d files", b.goroutines, b.files)
+}
+
+// processes are all of both services.
+func (s *system) processes() []*launch.Process {
+	return append(append([]*launch.Process(nil), s.idp.procs...), s.cases.procs...)
+}
+
+// burdens measures every process by its name.
+func (s *system) burdens(ctx context.Context) (map[string]burden, error) {
+	out := map[string]burden{}
+	for _, p := range s.processes() {
+		files, err := os.ReadDir("/proc/" + strconv.Itoa(p.Pid) + "/fd")
+		if err != nil {
+			return nil, err
+		}
+		n, err := metric(ctx, strings.TrimSuffix(p.Spec.Ready, "/readyz")+"/metrics", "go_goroutines")
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Spec.Name, err)
+		}
+		out[p.Spec.Name] = burden{n, len(files)}
+	}
+	return out, nil
+}
+
+// metric reads a number without labels from the metrics of a process.
+func metric(ctx context.Context, from, name string) (int, error) {
+	a, err := send(ctx, newClient(), http.MethodGet, from, nil)
+	if err != nil {
+		return 0, err
+	}
+	for s := bufio.NewScanner(strings.NewReader(string(a.body))); s.Scan(); {
+		if value, is := strings.CutPrefix(s.Text(), name+" "); is {
+			n, err := strconv.ParseFloat(value, 64)
+			return int(n), err
+		}
+	}
+	return 0, fmt.Errorf("%s has no %s", from, name)
+}
+
+const (
+	look  = 250 * time.Millisecond
+	stale = 8 // looks without anything less
+)
+
+// rest waits until no process lets go of anything more, and returns what they hold then.
+func (s *system) rest(ctx context.Context) (least map[string]burden, err error) {
+	for still := 0; still < stale; still++ {
+		now, err := s.burdens(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if least == nil {
+			least = now
+		}
+		for name, b := range now {
+			if old := least[name]; b.goroutines < old.goroutines || b.files < old.files {
+				least[name], still = burden{min(b.goroutines, old.goroutines), min(b.files, old.files)}, 0
+			}
+		}
+		if err := wait(ctx, look); err != nil {
+			return nil, err
+		}
+	}
+	return least, nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// idleTime is how long a process may take to let go of what nobody uses.
+const idleTime = time.Minute
+
+// leaks waits until no process holds more than before. Whichever still does after a minute without load leaks (L9).
+func (s *system) leaks(ctx context.Context, before map[string]burden) ([]breach, error) {
+	for began := time.Now(); ; {
+		now, err := s.burdens(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out := leaked(before, now)
+		if len(out) == 0 || time.Since(began) > idleTime {
+			return out, nil
+		}
+		if err := wait(ctx, look); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func leaked(before, now map[string]burden) (out []breach) {
+	for name, b := range now {
+		if was := before[name]; b.more(was) {
+			out = append(out, breach{"L9", 0, fmt.Sprintf("%s holds %s, after %s at the start", name, b, was)})
+		}
+	}
+	return out
+}
