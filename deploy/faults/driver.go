@@ -39,9 +39,10 @@ type driver struct {
 	kept   archive // of what the services keep
 
 	mu      sync.Mutex
-	broken  error    // of the driver itself: the run is worth nothing
-	proofs  []proof  // the last that were shown
-	exposed []string // accounts whose passwords others guess at
+	broken  error       // of the driver itself: the run is worth nothing
+	proofs  []proof     // the last that were shown
+	spent   []spentCode // of the last seconds
+	exposed []string    // accounts whose passwords others guess at
 }
 
 // newDriver returns a driver for a system that serves.
@@ -182,6 +183,7 @@ func (d *driver) signOn(ctx context.Context, c *http.Client, p *person, choice *
 		return
 	}
 	if first.answered() {
+		d.spend(p.Email, got.Code, form)
 		p.families = append(p.families, &family{first.Refresh, p.access})
 		if len(p.families) > 4 {
 			p.families = p.families[1:]
@@ -199,7 +201,7 @@ func (d *driver) authorize(ctx context.Context, c *http.Client, p *person, try s
 		}
 		r.Code, r.Err = code, refused
 		switch refused {
-		case "", "temporarily_unavailable", "login_required":
+		case "", "temporarily_unavailable", "login_required", "consent_required":
 			return ""
 		}
 		return "error " + refused

@@ -111,15 +111,18 @@ func (s *system) lookAtCuts(ctx context.Context, dir string, from int64, choice 
 	if err != nil {
 		return nil, err
 	}
-	before := int64(-1)
+	before, short := int64(-1), 0
 	for i := range int64(cuts) {
 		at := first + (last-first)*i/(cuts-1) // the first and the last are always among them
 		if i > 0 && i < cuts-1 {
 			at = min(last, at+int64(choice.roll(8)))
 		}
-		wrong, events, err := s.lookAtCut(ctx, dir, at*sector, signed, i%6 == 0 || i == cuts-1)
+		wrong, events, lost, err := s.lookAtCut(ctx, dir, at*sector, signed, i%6 == 0 || i == cuts-1)
 		if err != nil {
 			return out, fmt.Errorf("cut at %d: %w", at*sector, err)
+		}
+		if lost {
+			short++
 		}
 		if events < before {
 			wrong = append(wrong, fmt.Sprintf("%d events, and %d with less of the log", events, before))
@@ -129,25 +132,27 @@ func (s *system) lookAtCuts(ctx context.Context, dir string, from int64, choice 
 			out = append(out, breach{"L2", 0, fmt.Sprintf("with the log cut at %d: %s", at*sector, w)})
 		}
 	}
+	if short == 0 || short == cuts { // the first lacks everything since, and the last nothing
+		out = append(out, breach{"L1", 0, fmt.Sprintf("%d of %d cuts lost what was signed", short, cuts)})
+	}
 	return out, nil
 }
 
-// lookAtCut looks at one length of the log. verify: by the provider's own command too.
-func (s *system) lookAtCut(ctx context.Context, dir string, at int64, signed map[string]int64, verify bool) (wrong []string, events int64, err error) {
+// lookAtCut looks at one length of the log. verify: by the provider's own command too. lost says whether a checkpoint knows more than is left.
+func (s *system) lookAtCut(ctx context.Context, dir string, at int64, signed map[string]int64, verify bool) (wrong []string, events int64, lost bool, err error) {
 	file := filepath.Join(dir, "one.db")
 	for _, end := range []string{"", "-wal", "-shm"} {
 		if err := os.Remove(file + end); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, 0, err
+			return nil, 0, false, err
 		}
 	}
 	if err := errors.Join(copyPart(file, filepath.Join(dir, "idp.db"), -1), copyPart(file+"-wal", filepath.Join(dir, "idp.db-wal"), at)); err != nil {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
 	wrong, heads, err := prefix(ctx, file)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
-	lost := false
 	for writer, seq := range signed {
 		lost = lost || heads[writer] < seq
 	}
@@ -155,7 +160,7 @@ func (s *system) lookAtCut(ctx context.Context, dir string, at int64, signed map
 		events += seq
 	}
 	if !verify {
-		return wrong, events, nil
+		return wrong, events, lost, nil
 	}
 	c := s.cfg
 	c.Databases.IDP = "sqlite:" + file
@@ -168,7 +173,7 @@ func (s *system) lookAtCut(ctx context.Context, dir string, at int64, signed map
 			wrong = append(wrong, fmt.Sprintf("verified with the checkpoints %q: flagged %t, lost %t: %v", witness.file, flagged, lost, err))
 		}
 	}
-	return wrong, events, nil
+	return wrong, events, lost, nil
 }
 
 // halves are what there is none of in a database that holds whole commits: each query counts one kind.

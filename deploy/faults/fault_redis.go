@@ -26,6 +26,7 @@ func flush(ctx context.Context, r *run, choice *dice) error {
 		if _, err := p.Do(ctx, "FLUSHALL"); err != nil {
 			return err
 		}
+		r.replay(ctx, r.sys.issuer(), time.Now())
 		pause(choice, 50*time.Millisecond, 400*time.Millisecond)
 	}
 	return nil
@@ -63,6 +64,7 @@ func failOverRedis(ctx context.Context, r *run, choice *dice) error {
 	if err := r.sys.redis.After(ctx, p); err != nil {
 		return err
 	}
+	r.replay(ctx, r.sys.issuer(), r.broke)
 	pause(choice, 0, time.Second)
 	return p.Start(ctx)
 }
@@ -80,8 +82,10 @@ func stopRedis(length time.Duration) func(context.Context, *run, *dice) error {
 		}
 		return stopped(p.Pid(), func() error {
 			r.broke = time.Now()
-			time.Sleep(length)
-			return r.sys.redis.After(ctx, p)
+			err := r.sys.redis.After(ctx, p)
+			r.replay(ctx, r.sys.issuer(), r.broke)
+			time.Sleep(max(0, length-time.Since(r.broke)))
+			return err
 		})
 	}
 }

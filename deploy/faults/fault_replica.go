@@ -92,14 +92,13 @@ func (s *service) leader(ctx context.Context) (int, error) {
 	return 0, errNoLeader
 }
 
-// wake asks a replica for what was revoked since from: the oracle sees whether it gave any of it.
+// wake asks a replica for what was revoked since from, and shows it codes that were spent: the oracle sees whether it gave any.
 func (r *run) wake(ctx context.Context, base string, from int) {
 	c := newClient()
 	for _, rec := range r.driver.ledger.since(from) {
-		if rec.Op != opRevoke || !rec.answered() {
-			continue
+		if rec.Op == opRevoke && rec.answered() {
+			r.again(ctx, c, base, record{Op: opRefresh, Who: rec.Who, Shown: rec.Shown}, seed.Renew(rec.Shown))
 		}
-		r.driver.do(ctx, c, record{Op: opRefresh, Who: rec.Who, Shown: rec.Shown}, http.MethodPost, base+"/token", seed.Renew(rec.Shown),
-			func(answer, *record) string { return "" }, "Authorization", r.sys.clients.Basic(seed.App))
 	}
+	r.replay(ctx, base, time.Now())
 }
