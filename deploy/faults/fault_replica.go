@@ -19,7 +19,7 @@ func replicaFaults() []fault {
 		{name: "provider replica killed", store: postgres, deaf: true, recover: quick, spared: noticed, happen: killOne(func(s *system) *service { return s.idp })},
 		{name: "case API replica killed", store: postgres, recover: quick, spared: noticed, happen: killOne(func(s *system) *service { return s.cases })},
 		{name: "rolling restart", store: postgres, deaf: true, recover: quick, spared: unfelt, happen: roll},
-		{name: "provider replica stopped", store: postgres, deaf: true, recover: quick, spared: noticed, happen: stopLeader},
+		{name: "provider replica stopped", store: postgres, deaf: true, recover: quick, spared: 2 * noticed, happen: stopLeader},
 	}
 }
 

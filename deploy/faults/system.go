@@ -153,7 +153,7 @@ func (s *system) openServices(ctx context.Context) (err error) {
 	s.flags(launch.IDP, "--begin-rate", "0", "--form-rate", "0", "--failure-rate", "0", "--signup-mails-network", "0", "--signup-mails", "0")
 	drain := "0s" // nobody looks at /readyz
 	if len(at) > 1 {
-		drain = "1s"
+		drain = "1500ms" // the balancer looks every 150 ms, where the machine lets it
 	}
 	s.flags(launch.IDP, "--drain-delay", drain)
 	s.flags(launch.CaseService, "--drain-delay", drain)
