@@ -18,7 +18,10 @@ const (
 	Every    = 3 * time.Second
 )
 
-const goodbye = 2 * time.Second // for giving a lease back
+const (
+	goodbye = 2 * time.Second // for giving a lease back
+	hurry   = 12              // how many more signs of life are tried while none gets through
+)
 
 // Config is what a candidate stands on.
 type Config struct {
@@ -41,6 +44,7 @@ type Candidate struct {
 
 	seen  Row
 	since time.Time // when the row was first seen as it is
+	taken time.Time // when the present term was asked for
 }
 
 // New returns a candidate that holds nothing yet.
@@ -107,21 +111,28 @@ func (c *Candidate) Try(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	c.fence.Store(row.Fence + 1)
+	c.taken = now
 	c.Log.Info("lease taken", "lease", c.Name, "fence", row.Fence+1, "before", row.Holder)
 	return true, nil
 }
 
-// term lets work run until ctx ends or the lease is lost.
+// term lets work run until ctx ends or the lease is lost. The work ends in time even where no answer to a sign of life comes
+// at all, or where this process stood still: before anybody else may have the lease.
 func (c *Candidate) term(ctx context.Context, work func(ctx context.Context)) {
 	on, end := context.WithCancel(ctx)
 	done := make(chan struct{})
 	c.works.Store(true)
 	defer c.works.Store(false)
+	late := time.AfterFunc(c.left(c.taken), func() {
+		c.works.Store(false)
+		end()
+	})
+	defer late.Stop()
 	go func() {
 		defer close(done)
 		work(on)
 	}()
-	held := c.keep(ctx)
+	held := c.keep(ctx, on, late)
 	end()
 	<-done
 	if !held {
@@ -134,25 +145,39 @@ func (c *Candidate) term(ctx context.Context, work func(ctx context.Context)) {
 	}
 }
 
+// left is how long the work may go on after a sign of life that began at a time.
+func (c *Candidate) left(since time.Time) time.Duration {
+	return c.Patience*3/4 - c.Clock.Now().Sub(since)
+}
+
 // keep shows signs of life and returns when ctx ends (true) or the lease is lost (false): somebody else has it, or no sign
-// of life got through for so long that somebody may soon.
-func (c *Candidate) keep(ctx context.Context) bool {
-	last := c.Clock.Now()
+// of life got through in time and on has ended. One that got through too late is of a lease to give back (true).
+func (c *Candidate) keep(ctx, on context.Context, late *time.Timer) bool {
+	wait := c.Every
 	for {
-		pause(ctx, c.Every)
+		pause(on, wait)
 		if ctx.Err() != nil {
 			return true
 		}
 		now := c.Clock.Now()
-		err := c.Commit.Commit(ctx, unit.Unit{Writes: []unit.Write{Renew{Name: c.Name, Fence: c.Fence(), At: now}}})
+		err := c.renew(ctx, now)
 		switch {
-		case err == nil:
-			last = now
 		case ctx.Err() != nil:
 			return true
-		case unit.IsConflict(err) || c.Clock.Now().Sub(last) > c.Patience*3/4:
-			c.Log.Warn("lease lost", "lease", c.Name, "fence", c.Fence(), "cause", err.Error())
-			return false
+		case unit.IsConflict(err) || on.Err() != nil:
+			c.Log.Warn("lease lost", "lease", c.Name, "fence", c.Fence(), "cause", err)
+			return err == nil
+		case err == nil:
+			late.Reset(c.left(now))
+			wait = c.Every
+		default: // a database that is busy turns away whoever comes at that moment: the next moment may do
+			wait = c.Every / hurry
 		}
 	}
+}
+
+func (c *Candidate) renew(ctx context.Context, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Patience/4)
+	defer cancel()
+	return c.Commit.Commit(ctx, unit.Unit{Writes: []unit.Write{Renew{Name: c.Name, Fence: c.Fence(), At: now}}})
 }

@@ -19,6 +19,8 @@ type table struct {
 	mu   sync.Mutex
 	row  lease.Row
 	down error
+	busy int // of so many signs of life one gets through; 0: each does
+	seen int
 }
 
 func (s *table) Lease(_ context.Context, name string) (lease.Row, error) {
@@ -50,6 +52,9 @@ func (s *table) Commit(_ context.Context, u unit.Unit) error {
 			}
 			s.row = lease.Row{Name: w.Was.Name, Holder: w.Holder, Fence: s.row.Fence + 1}
 		case lease.Renew:
+			if s.seen++; s.busy > 0 && s.seen%s.busy != 0 {
+				return errors.New("too many at once")
+			}
 			err = held(w, w.Fence)
 		case lease.Held:
 			err = held(w, w.Fence)
@@ -144,12 +149,18 @@ type runner struct {
 
 func run(t *testing.T, s *table, log *bytes.Buffer) *runner {
 	t.Helper()
+	return runOver(t, s, s, 10*time.Millisecond, log)
+}
+
+// runOver is run with what is written going another way, and another time between signs of life.
+func runOver(t *testing.T, s *table, commit unit.Committer, every time.Duration, log *bytes.Buffer) *runner {
+	t.Helper()
 	h := slog.DiscardHandler
 	if log != nil {
 		h = slog.NewTextHandler(log, nil)
 	}
 	r := &runner{began: make(chan struct{}, 9), ended: make(chan struct{}, 9), gone: make(chan struct{})}
-	r.Candidate = lease.New(lease.Config{Name: "jobs", Store: s, Commit: s, Clock: clock.System{}, Log: slog.New(h), Patience: time.Second, Every: 10 * time.Millisecond})
+	r.Candidate = lease.New(lease.Config{Name: "jobs", Store: s, Commit: commit, Clock: clock.System{}, Log: slog.New(h), Patience: time.Second, Every: every})
 	ctx, stop := context.WithCancel(t.Context())
 	r.stop = stop
 	go func() {
@@ -231,4 +242,45 @@ func TestRun_StopsWhenTheStoreIsAway(t *testing.T) {
 	}
 	s.set(func() { s.down = nil })
 	within(t, "it works again", a.began)
+}
+
+// A holder who is turned away at one moment tries at the next one: a crowd of others does not cost him his term.
+func TestRun_KeepsWhatABusyStoreOftenRefuses(t *testing.T) {
+	t.Parallel()
+	s := &table{busy: 4}
+	a := runOver(t, s, s, 300*time.Millisecond, nil)
+	within(t, "it works", a.began)
+	time.Sleep(2 * time.Second)
+	if len(a.ended) != 0 || s.get().Fence != 1 {
+		t.Errorf("the term ended: %+v", s.get())
+	}
+}
+
+// silent is a way to the table on which signs of life get no answer.
+type silent struct {
+	*table
+	from time.Time // when answers stop
+	hold chan struct{}
+}
+
+func (s *silent) Commit(ctx context.Context, u unit.Unit) error {
+	if _, is := u.Writes[0].(lease.Renew); is && time.Now().After(s.from) {
+		<-s.hold // whatever ctx says: it is being written
+	}
+	return s.table.Commit(ctx, u)
+}
+
+// Who gets no answer at all has stopped before somebody else begins.
+func TestRun_StopsBeforeAnotherBeginsAlsoWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	s := &table{}
+	way := &silent{table: s, from: time.Now().Add(300 * time.Millisecond), hold: make(chan struct{})}
+	a := runOver(t, s, way, 10*time.Millisecond, nil)
+	t.Cleanup(func() { close(way.hold) })
+	within(t, "the first works", a.began)
+	b := run(t, s, nil)
+	within(t, "the second works", b.began)
+	if len(a.ended) != 1 || a.Works() {
+		t.Error("the first works on")
+	}
 }

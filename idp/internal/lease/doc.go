@@ -7,6 +7,7 @@
 // condition that his number still is the one in the row. A holder that was stopped and goes on later finds that out with
 // his first write.
 //
-// What a holder does outside the database cannot be fenced: a mail that was under way when its sender was stopped may be
-// sent twice.
+// What a holder does outside the database cannot be fenced. So his work ends at three quarters of the patience after his last
+// sign of life, by a timer that waits for no answer. Two never work at a time unless a process stands still in the middle of
+// something, or a relay took a mail and its answer came too late: that mail may be sent twice, under the same Message-ID.
 package lease
