@@ -176,7 +176,7 @@ func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Wri
 		Cookies: signin.NewCookies(origin.Scheme == "https"), Store: kept, Clock: clock.System{}, Observe: m.gate,
 		Limit: signin.PerSecond(s.signinRate), Proxies: s.proxies,
 	})
-	api := caseapi.New(s.apiURL)
+	api := caseapi.New(s.apiURL, nil)
 	p := portal.New(portal.Config{
 		PublicURL: origin, Gate: gate, API: api, Renderer: renderer, Clock: clock.System{}, CSRFKey: kept.forms, AccountURL: s.accountURL,
 	})

@@ -97,7 +97,7 @@ func New(o Options) *Feed {
 	}
 	f := &Feed{
 		issuer: o.Issuer, audience: o.Audience, clientID: o.ClientID, secret: o.Secret, patience: o.Patience,
-		clock: o.Clock, log: o.Log, observe: o.Observe.filled(), polls: issuer.NewClient(pollTimeout),
+		clock: o.Clock, log: o.Log, observe: o.Observe.filled(), polls: o.Issuer.Client(pollTimeout),
 		revoked: newRevoked(maxKept), began: o.Clock.Now(), applied: map[string]bool{},
 	}
 	f.asks = newIntrospector(f)

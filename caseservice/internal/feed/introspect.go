@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"ellis.example/caseservice/internal/issuer"
 	"ellis.example/caseservice/internal/strictjson"
 )
 
@@ -46,12 +45,12 @@ type answer struct {
 }
 
 func newIntrospector(f *Feed) *introspector {
-	return &introspector{feed: f, http: issuer.NewClient(askTimeout), slots: make(chan struct{}, maxAsking), answers: map[[32]byte]*answer{}}
+	return &introspector{feed: f, http: f.issuer.Client(askTimeout), slots: make(chan struct{}, maxAsking), answers: map[[32]byte]*answer{}}
 }
 
 // check reports whether the issuer says that a token stands. Errors: ErrRevoked, ErrUnknown.
 func (i *introspector) check(ctx context.Context, t *Token, text string) error {
-	a := i.about(t, text)
+	a := i.about(ctx, t, text)
 	if a == nil {
 		return ErrUnknown.Because(errBusy)
 	}
@@ -70,7 +69,7 @@ func (i *introspector) check(ctx context.Context, t *Token, text string) error {
 }
 
 // about returns an answer that is young enough, or one that is under way; nil when there are too many.
-func (i *introspector) about(t *Token, text string) *answer {
+func (i *introspector) about(ctx context.Context, t *Token, text string) *answer {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	now := i.feed.clock.Now()
@@ -85,7 +84,7 @@ func (i *introspector) about(t *Token, text string) *answer {
 	}
 	a := &answer{began: now, done: make(chan struct{})}
 	i.answers[t.Sum] = a
-	go i.ask(a, t.Sum, text)
+	go i.ask(ctx, a, t.Sum, text)
 	return a
 }
 
@@ -106,9 +105,10 @@ func (i *introspector) prune(now time.Time) {
 	}
 }
 
-// ask belongs to nobody's request, so that a client that hangs up spoils it for no one. A failure is not remembered.
-func (i *introspector) ask(a *answer, sum [32]byte, text string) {
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+// ask does not end with the request that caused it, so that a client that hangs up spoils it for no one. A failure is not
+// remembered.
+func (i *introspector) ask(ctx context.Context, a *answer, sum [32]byte, text string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
 	select {
 	case i.slots <- struct{}{}:

@@ -44,6 +44,8 @@ type Options struct {
 	Log   *slog.Logger
 	// CountFetch is told of each fetch of the keys: "ok", "failed". It may be nil.
 	CountFetch func(result string)
+	// Transport carries what is asked; nil: http.DefaultTransport.
+	Transport http.RoundTripper
 }
 
 // Endpoints are those of the issuer that the service asks. One that the metadata does not name is empty.
@@ -53,6 +55,7 @@ type Endpoints struct{ JWKS, Events, Introspection string }
 // concurrent use.
 type Issuer struct {
 	url    string
+	via    http.RoundTripper
 	client *http.Client
 	clock  clock.Clock
 	log    *slog.Logger
@@ -86,7 +89,9 @@ func New(o Options) *Issuer {
 	if o.CountFetch == nil {
 		o.CountFetch = func(string) {}
 	}
-	return &Issuer{url: o.URL, client: NewClient(fetchTimeout), clock: o.Clock, log: o.Log, count: o.CountFetch}
+	i := &Issuer{url: o.URL, via: o.Transport, clock: o.Clock, log: o.Log, count: o.CountFetch}
+	i.client = i.Client(fetchTimeout)
+	return i
 }
 
 // URL is the issuer identifier.
@@ -132,7 +137,7 @@ func (i *Issuer) current(ctx context.Context) (*keySet, error) {
 		return i.set.Load(), nil
 	}
 	if now.Sub(set.fetched) >= KeysFresh {
-		i.begin(now)
+		i.begin(ctx, now)
 	}
 	return set, nil
 }
@@ -191,7 +196,7 @@ func (i *Issuer) mayAskAgain(set *keySet) bool {
 
 // Refresh fetches the keys, or joins the fetch that is under way. Errors: ErrUnreachable.
 func (i *Issuer) Refresh(ctx context.Context) error {
-	f, wait := i.begin(i.clock.Now())
+	f, wait := i.begin(ctx, i.clock.Now())
 	if f == nil {
 		return ErrUnreachable.After(wait)
 	}
@@ -204,10 +209,10 @@ func (i *Issuer) Refresh(ctx context.Context) error {
 }
 
 // Renew fetches the keys beside whatever goes on.
-func (i *Issuer) Renew() { i.begin(i.clock.Now()) }
+func (i *Issuer) Renew() { i.begin(context.Background(), i.clock.Now()) }
 
 // begin starts a fetch unless one is under way or the last failure is too recent; then it says how long to wait.
-func (i *Issuer) begin(now time.Time) (*flight, time.Duration) {
+func (i *Issuer) begin(ctx context.Context, now time.Time) (*flight, time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.flight != nil {
@@ -218,13 +223,13 @@ func (i *Issuer) begin(now time.Time) (*flight, time.Duration) {
 	}
 	f := &flight{done: make(chan struct{})}
 	i.flight = f
-	go i.fly(f, i.known)
+	go i.fly(ctx, f, i.known)
 	return f, 0
 }
 
-// fly does one fetch. It belongs to nobody's request, so that a client that hangs up spoils it for no one.
-func (i *Issuer) fly(f *flight, known Endpoints) {
-	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+// fly does one fetch. It does not end with the request that caused it, so that a client that hangs up spoils it for no one.
+func (i *Issuer) fly(ctx context.Context, f *flight, known Endpoints) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	defer cancel()
 	set, found, err := i.fetch(ctx, known)
 	now := i.clock.Now()
@@ -364,10 +369,10 @@ func (i *Issuer) get(ctx context.Context, where string) ([]byte, error) {
 	return text, err
 }
 
-// NewClient returns a client that follows no redirects: metadata says where things are, a redirect would not.
-func NewClient(timeout time.Duration) *http.Client {
+// Client returns a client for the issuer that follows no redirects: metadata says where things are, a redirect would not.
+func (i *Issuer) Client(timeout time.Duration) *http.Client {
 	return &http.Client{
-		Timeout:       timeout,
+		Timeout: timeout, Transport: i.via,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

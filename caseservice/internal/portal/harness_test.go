@@ -175,7 +175,7 @@ func newWorldOver(t *testing.T, change func(*portal.Config), stores func(*world)
 			Limit: w.limit, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		})
 		cfg := portal.Config{
-			PublicURL: origin, Gate: gate, API: caseapi.New(apiURL), Renderer: renderer, Clock: w.clock,
+			PublicURL: origin, Gate: gate, API: caseapi.New(apiURL, nil), Renderer: renderer, Clock: w.clock,
 			CSRFKey: bytes.Repeat([]byte{9}, 32), AccountURL: w.issuer.URL + "/account",
 		}
 		change(&cfg)

@@ -44,6 +44,8 @@ type Config struct {
 	Proxies []netip.Prefix
 	// Observe is told what became of sign-ins and renewals ("signin", "renewal"; "ok" or a fault's code); nil: nobody is.
 	Observe func(what, outcome string)
+	// Transport carries what the issuer is asked; nil: http.DefaultTransport.
+	Transport http.RoundTripper
 }
 
 // Gate signs people in and out, and says who they are. It is safe for concurrent use.
@@ -59,7 +61,10 @@ func New(cfg Config) *Gate {
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, string) {}
 	}
-	return &Gate{cfg: cfg, seal: newSealer(cfg.ClientID, cfg.ClientSecret), provider: &provider{issuer: cfg.Issuer, http: newHTTP(), clock: cfg.Clock}}
+	if cfg.Transport == nil {
+		cfg.Transport = http.DefaultTransport
+	}
+	return &Gate{cfg: cfg, seal: newSealer(cfg.ClientID, cfg.ClientSecret), provider: &provider{issuer: cfg.Issuer, http: newHTTP(cfg.Transport), clock: cfg.Clock}}
 }
 
 // Cookies returns the portal's cookies.

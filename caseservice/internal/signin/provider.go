@@ -52,9 +52,9 @@ type metadata struct {
 }
 
 // newHTTP returns a client for the issuer: bounded in time and size, and no redirect is followed with a secret in hand.
-func newHTTP() *http.Client {
+func newHTTP(via http.RoundTripper) *http.Client {
 	return &http.Client{
-		Timeout: httpTimeout, Transport: bounded{http.DefaultTransport},
+		Timeout: httpTimeout, Transport: bounded{via},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -73,7 +73,7 @@ func TestClient_SendsTheTokenToOneAddressAlone(t *testing.T) {
 		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 	}))
 	t.Cleanup(api.Close)
-	c := caseapi.New(api.URL + "/")
+	c := caseapi.New(api.URL+"/", nil)
 	if _, err := c.Cases(t.Context(), "token", "a&b=c"); err == nil {
 		t.Error("a redirect is an answer")
 	}
@@ -102,7 +102,7 @@ func TestClient_RemembersWhetherItWasAnswered(t *testing.T) {
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(`{"items":[]}`))
 	}))
-	c := caseapi.New(api.URL)
+	c := caseapi.New(api.URL, nil)
 	for _, step := range []struct {
 		status int
 		want   bool

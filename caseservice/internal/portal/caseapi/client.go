@@ -32,10 +32,10 @@ type Client struct {
 	down atomic.Bool
 }
 
-// New returns a client of the API at base.
-func New(base string) *Client {
+// New returns a client of the API at base. via carries what is asked; nil: http.DefaultTransport.
+func New(base string, via http.RoundTripper) *Client {
 	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{
-		Timeout:       timeout,
+		Timeout: timeout, Transport: via,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a token goes nowhere else
 	}}
 }
