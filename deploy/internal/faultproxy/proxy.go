@@ -211,6 +211,7 @@ func (p *Proxy) pipe(to, from net.Conn, spoil func(Fault, int64) error) {
 			sent += int64(n)
 		}
 		if err != nil {
+			_, _ = p.passable() // an end does not pass either
 			break
 		}
 	}
