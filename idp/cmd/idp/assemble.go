@@ -28,6 +28,7 @@ import (
 	"ellis.example/idp/internal/seal"
 	"ellis.example/idp/internal/store/redisstore/redisdb"
 	"ellis.example/idp/internal/store/sqlstore"
+	"ellis.example/idp/internal/telemetry"
 	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/ui"
 	"ellis.example/idp/internal/web"
@@ -38,9 +39,12 @@ import (
 type provider struct {
 	settings
 	store   *sqlstore.Store
-	redisDB *redisdb.DB // nil: there is none
+	redisDB *redisdb.DB       // nil: there is none
+	trace   *telemetry.Tracer // nil: nobody asks for traces
 	sealer  *seal.Sealer
 	kek     *kekWatch
+	exports *outsideCopy
+	signs   *outsideCopy
 	ring    *keyring.Ring
 	keeper  *keyring.Ring // changes keys while this replica leads
 	leader  *lease.Candidate
@@ -64,7 +68,11 @@ type secrets struct{ csrf, throttle, recovery, refresh, checkpoint []byte }
 // assemble opens the stores and wires the provider. The caller ends it with close.
 func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 	p := &provider{settings: s, metrics: prometheus.NewRegistry()}
-	if p.store, err = openStore(ctx, s, commitObserver(p.metrics), waitObserver(p.metrics)); err != nil {
+	p.trace = newTracer(s, p.metrics)
+	p.store, err = openStore(ctx, s, sqlstore.Options{
+		Clock: s.clock, Log: s.log, Observe: commitObserver(p.metrics), Waited: waitObserver(p.metrics), Trace: p.trace.Commits(),
+	})
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -80,6 +88,8 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 	p.leader = lease.New(lease.Config{Name: "jobs", Store: p.store, Commit: p.store, Clock: s.clock, Log: s.log})
 	p.held = p.store.Under(p.leader.Condition)
 	p.metrics.MustRegister(leads(p.leader))
+	p.exports = newOutsideCopy(s.clock, exportLate, s.export != "", p.metrics, "idp_audit_export_age_seconds", "Time since the file of --audit-export had all of the audit; 0 where there is none.")
+	p.signs = newOutsideCopy(s.clock, checkpointLate, s.checkpoint != "", p.metrics, "idp_audit_checkpoint_age_seconds", "Time since a checkpoint in the file of --checkpoint-file covered all of the audit; 0 where there is none.")
 	keys := keyring.Deps{Store: p.store, Commit: p.store, Seal: p.sealer, Clock: s.clock, External: s.signer}
 	p.ring = keyring.New(keys)
 	keys.Commit = p.held
@@ -105,8 +115,8 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 }
 
 // openStore opens the database and sees to its schema.
-func openStore(ctx context.Context, s settings, observe func(int, time.Duration), waited func(time.Duration)) (*sqlstore.Store, error) {
-	st, err := sqlstore.Open(ctx, s.database, sqlstore.Options{Clock: s.clock, Log: s.log, Observe: observe, Waited: waited})
+func openStore(ctx context.Context, s settings, opt sqlstore.Options) (*sqlstore.Store, error) {
+	st, err := sqlstore.Open(ctx, s.database, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +204,7 @@ func (p *provider) wire(sec secrets) error {
 	var shown *pages.Pages
 	p.load = web.NewLoad(p.metrics, p.connections)
 	edge := web.NewEdge(web.Config{
-		Load: p.load,
+		Load: p.load, Trace: p.trace,
 		Issuer: p.issuer, Clock: p.clock, Log: p.log, TrustedProxies: p.proxies, CSRFKey: sec.csrf, Observe: web.Observer(p.metrics),
 		ErrorPage: func(w http.ResponseWriter, r *http.Request, f *fault.Error) { shown.ShowFault(w, r, f) },
 	})
@@ -267,6 +277,12 @@ func (p *provider) degraded(ctx context.Context) (out []string) {
 	if p.kek.behind.Load() {
 		out = append(out, "key-encryption key")
 	}
+	if p.exports.behind() {
+		out = append(out, "audit export")
+	}
+	if p.signs.behind() {
+		out = append(out, "audit checkpoints")
+	}
 	if p.mailer.RelayAway() {
 		out = append(out, "mail relay")
 	}
@@ -298,16 +314,20 @@ func (p *provider) ownJobs() []background.Job {
 	out := append(append(p.redisJobs(), p.kek.jobs()...), background.Job{Name: "strangers", Every: time.Minute, Do: p.strange.Flush})
 	if p.export != "" {
 		x := &witness.Exporter{Log: p.store, File: p.export}
-		out = append(out, background.Job{Name: "audit-export", Every: time.Second, Do: func(ctx context.Context) error {
+		out = append(out, background.Job{Name: "audit-export", Every: exportEvery, Do: p.exports.watched(func(ctx context.Context) error {
 			_, err := x.Once(ctx)
 			return err
-		}})
+		})})
 	}
 	if p.points != nil {
-		out = append(out, background.Job{Name: "checkpoint", Every: 30 * time.Second, Do: p.points.Once})
+		out = append(out, background.Job{Name: "checkpoint", Every: checkpointEvery, Do: p.signs.watched(p.points.Once)})
 	}
 	return out
 }
 
-// close ends the stores. Units that were taken become durable first.
-func (p *provider) close() error { return errors.Join(p.store.Close(), p.closeVolatile()) }
+// close ends the stores. Units that were taken become durable first, and spans that wait are sent.
+func (p *provider) close() error {
+	err := errors.Join(p.store.Close(), p.closeVolatile())
+	p.trace.Close()
+	return err
+}

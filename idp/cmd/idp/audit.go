@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +15,7 @@ import (
 	"ellis.example/idp/internal/account"
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/audit/trace"
+	"ellis.example/idp/internal/chain"
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/store/sqlstore"
 	"ellis.example/idp/internal/witness"
@@ -28,43 +31,105 @@ func newAudit() *cobra.Command {
 func newAuditVerify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Follow every chain and compare it with the signed checkpoints", Args: cobra.NoArgs,
+		Long: `Follow every chain and compare it with the signed checkpoints.
+
+What was recorded after the last checkpoint and the last line of the export has no witness outside the
+database: it says how old they are and how much they lack. With --max-age the status is 1 when what lacks
+something is older.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error {
-				points, err := readCheckpoints(cmd, st)
-				if err != nil {
-					return err
-				}
-				r, err := witness.Verify(ctx, st, points)
-				if err != nil {
-					return err
-				}
-				lines := []string{fmt.Sprintf("%d events of %d writers, %d checkpoints", r.Events, r.Writers, r.Checkpoints)}
-				for _, x := range r.Restores {
-					lines = append(lines, fmt.Sprintf("restored: epoch %d, accepted %s, at least %d events lost", x.Epoch, x.At.Format(time.RFC3339), x.Lost))
-				}
-				for _, b := range r.Broken {
-					lines = append(lines, "BROKEN "+b.Error())
-				}
-				if r.Whole() {
-					lines = append(lines, "whole: nothing was changed, removed or added")
-				}
-				if err := say(cmd, struct {
-					witness.Report
-					Whole bool `json:"whole"`
-				}{r, r.Whole()}, lines...); err != nil {
-					return err
-				}
-				if !r.Whole() {
-					return errSilent
-				}
-				return nil
-			})
+			return withStore(cmd, func(ctx context.Context, st *sqlstore.Store) error { return verified(ctx, cmd, st) })
 		},
 	}
 	keyFlags(cmd.Flags())
 	checkpointFlag(cmd.Flags())
 	issuerFlag(cmd.Flags())
+	cmd.Flags().String("audit", "", "file that `idp audit export` wrote")
+	cmd.Flags().Duration("max-age", 0, "how old a copy outside the database may be that lacks something; 0: any age")
 	return cmd
+}
+
+// outsideReport is how far a copy outside the database goes.
+type outsideReport struct {
+	Copy  string    `json:"copy"` // checkpoint or export
+	At    time.Time `json:"at"`   // of the last that it knows
+	Age   int64     `json:"age_seconds"`
+	Lacks int64     `json:"lacks"` // events that it does not have
+}
+
+// verified prints what became of a verification.
+func verified(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error {
+	most, err := cmd.Flags().GetDuration("max-age")
+	if err != nil {
+		return err
+	}
+	points, err := readCheckpoints(cmd, st)
+	if err != nil {
+		return err
+	}
+	outside, err := outsideCopies(ctx, cmd, st, points)
+	if err != nil {
+		return err
+	}
+	r, err := witness.Verify(ctx, st, points)
+	if err != nil {
+		return err
+	}
+	lines := []string{fmt.Sprintf("%d events of %d writers, %d checkpoints", r.Events, r.Writers, r.Checkpoints)}
+	for _, x := range r.Restores {
+		lines = append(lines, fmt.Sprintf("restored: epoch %d, accepted %s, at least %d events lost", x.Epoch, x.At.Format(time.RFC3339), x.Lost))
+	}
+	for _, b := range r.Broken {
+		lines = append(lines, "BROKEN "+b.Error())
+	}
+	if r.Whole() {
+		lines = append(lines, "whole: nothing was changed, removed or added")
+	}
+	late := false
+	for _, o := range outside {
+		late = late || most > 0 && o.Lacks > 0 && o.Age > int64(most/time.Second)
+		lines = append(lines, fmt.Sprintf("last %s: %s, %v ago; it lacks %d events", o.Copy, o.At.Format(time.RFC3339), time.Duration(o.Age)*time.Second, o.Lacks))
+	}
+	if err := say(cmd, struct {
+		witness.Report
+		Whole   bool            `json:"whole"`
+		Outside []outsideReport `json:"outside,omitempty"`
+	}{r, r.Whole(), outside}, lines...); err != nil {
+		return err
+	}
+	if late || !r.Whole() {
+		return errSilent
+	}
+	return nil
+}
+
+// outsideCopies says how far the copies outside the database go that the call names.
+func outsideCopies(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, points []witness.Checkpoint) (out []outsideReport, err error) {
+	heads, err := st.Heads(ctx)
+	if err != nil {
+		return nil, err
+	}
+	add := func(what string, at time.Time, ends []chain.Head) {
+		now := witness.Checkpoint{Heads: heads}
+		out = append(out, outsideReport{what, at, int64(max(0, clock.System{}.Now().Sub(at)) / time.Second), now.Lost(ends)})
+	}
+	if n := len(points); n > 0 {
+		add("checkpoint", points[n-1].At, points[n-1].Heads)
+	}
+	if file := str(cmd, "audit"); file != "" {
+		var last time.Time
+		ends, err := witness.ReadExport(file, func(r chain.Record) error {
+			e, err := audit.Decode(r.Writer, r.Seq, r.Body)
+			if e.At.After(last) {
+				last = e.At
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		add("export", last, slices.Collect(maps.Values(ends)))
+	}
+	return out, nil
 }
 
 // readCheckpoints reads the checkpoints if the call names their file; it then needs the issuer and the key-encryption key.

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,5 +38,69 @@ func TestDegraded_NamesTheRelayWhereItIsMissed(t *testing.T) {
 	w.p.inner.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/healthz", http.NoBody))
 	if rec.Code != http.StatusOK {
 		t.Errorf("healthz: %d", rec.Code)
+	}
+}
+
+// Where export and checkpoints stop, that is said while there is still a database that knows more than they do.
+func TestDegraded_NamesTheCopiesOutsideThatStop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.p.exports.kept, w.p.signs.kept = true, true
+	stop := errors.New("the disk is full")
+	var broken error
+	jobs := []func(context.Context) error{
+		w.p.exports.watched(func(context.Context) error { return broken }), w.p.signs.watched(func(context.Context) error { return broken }),
+	}
+	tick := func(by time.Duration) []string {
+		t.Helper()
+		w.clock.Advance(by)
+		for _, do := range jobs {
+			if err := do(t.Context()); !errors.Is(err, broken) {
+				t.Fatal(err)
+			}
+		}
+		return w.p.degraded(t.Context())
+	}
+	if got := tick(time.Hour); len(got) != 0 {
+		t.Errorf("after they did their work: %v", got)
+	}
+	broken = stop
+	if got := tick(exportLate); len(got) != 0 {
+		t.Errorf("not late yet: %v", got)
+	}
+	if got := tick(time.Second); !slices.Equal(got, []string{"audit export"}) {
+		t.Errorf("after a minute: %v", got)
+	}
+	if got := tick(checkpointLate); !slices.Equal(got, []string{"audit export", "audit checkpoints"}) {
+		t.Errorf("after three: %v", got)
+	}
+	rec := httptest.NewRecorder()
+	w.p.inner.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	for _, want := range []string{"idp_audit_export_age_seconds 181", "idp_audit_checkpoint_age_seconds 181"} {
+		if !strings.Contains(rec.Body.String(), want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	broken = nil
+	if got := tick(time.Second); len(got) != 0 {
+		t.Errorf("when they go on: %v", got)
+	}
+}
+
+func TestOwnJobs_WatchTheCopiesOutside(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	w := newPeople(t, func(s *settings) { s.export, s.checkpoint = filepath.Join(dir, "export"), filepath.Join(dir, "points") })
+	w.clock.Advance(time.Hour)
+	if got := w.p.degraded(t.Context()); !slices.Equal(got, []string{"audit export", "audit checkpoints"}) {
+		t.Errorf("before: %v", got)
+	}
+	for _, j := range w.p.ownJobs() {
+		if j.Name == "audit-export" || j.Name == "checkpoint" {
+			w.must(j.Do(t.Context()))
+		}
+	}
+	if got := w.p.degraded(t.Context()); len(got) != 0 {
+		t.Errorf("after: %v", got)
 	}
 }
