@@ -52,6 +52,10 @@ func short(t *testing.T, store string, again map[string]int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	before, err := r.warm(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range of(store, false) {
 		for range max(1, again[f.name]) {
 			rep, err := r.round(t.Context(), f)
@@ -67,6 +71,11 @@ func short(t *testing.T, store string, again map[string]int) {
 			}
 		}
 	}
+	now, err := s.leaks(t.Context(), before)
+	if err != nil || len(now) > 0 {
+		t.Error(now, err)
+	}
+	t.Log(before)
 	played(t, r.driver.ledger.since(0))
 }
 

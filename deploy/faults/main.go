@@ -30,11 +30,15 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(stderr)
 	minutes := fs.Float64("minutes", 1, "how long, for each store")
 	seed := fs.Int("seed", 1, "decides which faults happen and when")
+	model := fs.Bool("model", false, "break nothing, and hold what many clients see of the same codes, tokens and sessions against a model")
 	store := fs.String("store", "all", "sqlite, postgres (with Redis), disk (SQLite where there is no room at times) or all")
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
 	stores := []string{sqlite, postgres, disk}
+	if *model {
+		stores = stores[:2]
+	}
 	switch {
 	case slices.Contains(stores, *store):
 		stores = []string{*store}
@@ -48,7 +52,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stdout, "seed %d, %v minutes a store\n", *seed, *minutes)
 	for _, s := range stores {
-		if err := breakOne(ctx, s, *seed, *minutes, stdout, stderr); err != nil {
+		if err := play(ctx, s, *model, *seed, *minutes, stdout, stderr); err != nil {
 			fmt.Fprintln(stderr, "faults:", err)
 			return 1
 		}
@@ -56,10 +60,10 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// breakOne breaks one system. That on a disk which can be full runs as a process with mounts of its own.
-func breakOne(ctx context.Context, store string, seed int, minutes float64, stdout, stderr io.Writer) error {
+// play lets faults or races happen to one system. That on a disk which can be full runs as a process with mounts of its own.
+func play(ctx context.Context, store string, model bool, seed int, minutes float64, stdout, stderr io.Writer) error {
 	if store != disk || os.Getenv(ownMounts) != "" {
-		return long(ctx, store, seed, time.Duration(minutes*float64(time.Minute)), stdout, stderr)
+		return long(ctx, store, model, seed, time.Duration(minutes*float64(time.Minute)), stdout, stderr)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -74,7 +78,7 @@ func breakOne(ctx context.Context, store string, seed int, minutes float64, stdo
 var errBreach = errors.New("a rule was broken; the folder is kept")
 
 // long lets faults happen to one system until the time is over or a rule is broken.
-func long(ctx context.Context, store string, seed int, length time.Duration, stdout, stderr io.Writer) (err error) {
+func long(ctx context.Context, store string, model bool, seed int, length time.Duration, stdout, stderr io.Writer) (err error) {
 	root, err := launch.Root(".")
 	if err != nil {
 		return err
@@ -101,6 +105,10 @@ func long(ctx context.Context, store string, seed int, length time.Duration, std
 	if err != nil {
 		return err
 	}
+	if model {
+		_, err := r.driver.races(ctx, seed, time.Now().Add(length), stdout)
+		return err
+	}
 	return r.until(ctx, time.Now().Add(length), stdout)
 }
 
@@ -109,10 +117,21 @@ func (r *run) until(ctx context.Context, end time.Time, stdout io.Writer) error 
 	possible := of(r.sys.store, true)
 	choice := dice(r.seed)
 	answered := 0
-	for time.Now().Before(end) {
+	before, err := r.warm(ctx)
+	if err != nil {
+		return err
+	}
+	for last := false; !last; {
 		rep, err := r.round(ctx, possible[choice.roll(len(possible))])
 		if err != nil {
 			return err
+		}
+		if last = !time.Now().Before(end); last || r.done%restEvery == 0 {
+			more, err := r.sys.leaks(ctx, before)
+			if err != nil {
+				return err
+			}
+			rep.breaches = append(rep.breaches, more...)
 		}
 		answered += rep.answered
 		fmt.Fprintf(stdout, "%-8s %4d  %-22s %6d answered %5d refused %4d unanswered, again after %s\n",

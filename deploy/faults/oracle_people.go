@@ -105,6 +105,7 @@ func (o *oracle) acceptedOfPeople() {
 			o.found("L1", r.N, "%s was answered, and %s", r.Op, why)
 		}
 	}
+	o.allowed()
 	for g, at := range o.ends.grants {
 		if k, there := o.kept.grants[g]; there && !k.revoked {
 			o.found("L1", 0, "grant %s stands although it ended at %s", g, at.Format(time.StampMilli))
@@ -113,6 +114,22 @@ func (o *oracle) acceptedOfPeople() {
 	for s, at := range o.ends.sessions {
 		if k, there := o.kept.sessions[s]; there && !k.ended {
 			o.found("L1", 0, "session %s stands although it ended at %s", k.id, at.Format(time.StampMilli))
+		}
+	}
+}
+
+// allowed: who allowed the app what it asks for is not asked again (L1).
+func (o *oracle) allowed() {
+	given := map[string]bool{}
+	for who := range o.owners {
+		given[who] = true
+	}
+	for _, r := range o.records {
+		switch {
+		case r.Op == opConsent && r.answered():
+			given[r.Who] = true
+		case r.Op == opAuthorize && r.Err == "consent_required" && given[r.Who]:
+			o.found("L1", r.N, "%s is asked again for what was allowed", r.Who)
 		}
 	}
 }

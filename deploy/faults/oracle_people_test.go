@@ -25,6 +25,7 @@ func TestOracle_FindsEachBreachOfWhatPeopleDo(t *testing.T) {
 		"proof lost":               {"L1", "the link is not spent", func(o *oracle) { o.kept.links["l"] = false }},
 		"account lost":             {"L1", "account or its session", func(o *oracle) { delete(o.kept.accounts, "bo") }},
 		"account of somebody else": {"L1", "account or its session", func(o *oracle) { o.kept.sessions["s1"] = keptSession{"ses", "a-cy", true} }},
+		"consent asked for again":  {"L1", "asked again for what was allowed", func(o *oracle) { o.number(21).Err = "consent_required" }},
 		"consent lost":             {"L1", "the consent is not kept", func(o *oracle) { o.kept.consents = nil }},
 
 		"sign-in without event":    {"L2", "sign-in has 0 events", func(o *oracle) { o.event("q17").Type = "x" }},
@@ -95,7 +96,8 @@ func TestOracle_LetsBe(t *testing.T) {
 			}
 			o.kept.failures = append(o.kept.failures, 8)
 		},
-		"a mail that waits": func(o *oracle) { o.records, o.kept.waiting["bo"] = without(o.records, 11), true },
+		"a consent that was not given yet": func(o *oracle) { o.number(21).Who, o.number(21).Err = "cy", "consent_required" },
+		"a mail that waits":                func(o *oracle) { o.records, o.kept.waiting["bo"] = without(o.records, 11), true },
 		"a mail whose link has ended": func(o *oracle) {
 			o.records = without(o.records, 11)
 			o.now = o.now.Add(time.Hour)

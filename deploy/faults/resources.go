@@ -100,6 +100,17 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// restEvery is after how many rounds processes rest.
+const restEvery = 25
+
+// warm lets the driver play until every process has what it needs, and returns what they hold at rest.
+func (r *run) warm(ctx context.Context) (map[string]burden, error) {
+	loaded, stop := context.WithTimeout(ctx, 2*time.Second)
+	defer stop()
+	r.driver.load(loaded, r.seed)
+	return r.sys.rest(ctx)
+}
+
 // idleTime is how long a process may take to let go of what nobody uses.
 const idleTime = time.Minute
 
