@@ -22,7 +22,7 @@ func textKept(t *testing.T, b Backend) {
 	for i, text := range hostile {
 		c := sample(i)
 		c.Appointments[0].Place, c.Appointments[0].Address = text, text
-		must(t, b, entry("case.import"), c, cases.Assign{CaseID: c.Case.ID, Sub: text, At: epoch, Event: ident.New("evt")})
+		must(t, b, entry("case.import"), c, cases.Assign{CaseID: c.Case.ID, Sub: text, At: began, Event: ident.New("evt")})
 		f, ok := fileOf(t, b, text, c.Case.ID)
 		if !ok || f.Relationship != cases.Owner || f.Appointments[0].Place != text || f.Appointments[0].Address != text {
 			t.Errorf("%q: %+v", text, f)
@@ -31,15 +31,15 @@ func textKept(t *testing.T, b Backend) {
 			t.Errorf("%q: %d cases, %v", text, len(page), err)
 		}
 		k := cases.Key{Sub: text, Hash: [32]byte{byte(i)}}
-		must(t, b, nil, cases.OpenKey{Key: k, Request: mac(text), At: epoch}, cases.CountTry{Sub: text, ReceiptMAC: mac(text), At: epoch})
-		if _, ok, err := b.Key(t.Context(), k, epoch); err != nil || !ok {
+		must(t, b, nil, cases.OpenKey{Key: k, Request: mac(text), At: began}, cases.CountTry{Sub: text, ReceiptMAC: mac(text), At: began})
+		if _, ok, err := b.Key(t.Context(), k, began); err != nil || !ok {
 			t.Errorf("%q: its key: %v, %v", text, ok, err)
 		}
 	}
 }
 
 func timeKept(t *testing.T, b Backend) {
-	for n, at := range []time.Time{epoch.Add(time.Microsecond), epoch.Add(999_999 * time.Microsecond), time.Date(1969, 7, 20, 20, 17, 40, 123_456_000, time.UTC)} {
+	for n, at := range []time.Time{began.Add(time.Microsecond), began.Add(999_999 * time.Microsecond), time.Date(1969, 7, 20, 20, 17, 40, 123_456_000, time.UTC)} {
 		c := sample(n)
 		c.Case.UpdatedAt, c.Case.StatusSince, c.Events[1].At = at, at, at
 		must(t, b, entry("case.import"), c)
@@ -58,7 +58,7 @@ func redeemOrAssign(t *testing.T, b Backend) {
 		if i%2 == 0 {
 			return unit.Unit{Writes: []unit.Write{redeem(c, sub)}, Event: entry("case.claim")}
 		}
-		return unit.Unit{Writes: []unit.Write{cases.Assign{CaseID: c.Case.ID, Sub: sub, At: epoch, Event: ident.New("evt")}}, Event: entry("case.assign")}
+		return unit.Unit{Writes: []unit.Write{cases.Assign{CaseID: c.Case.ID, Sub: sub, At: began, Event: ident.New("evt")}}, Event: entry("case.assign")}
 	})
 	ev, err := b.Events(t.Context(), c.Case.ID, 0, 100)
 	if owners := ownersOf(t, b, c.Case.ID, Racers); won != 1 || owners != 1 || err != nil || len(ev) != 3 {

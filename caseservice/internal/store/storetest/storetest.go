@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/epoch"
 	"ellis.example/caseservice/internal/ident"
 	"ellis.example/caseservice/internal/ledger"
 	"ellis.example/caseservice/internal/paper"
@@ -21,13 +22,16 @@ type Backend interface {
 	cases.Reader
 	cases.ClaimReader
 	ledger.Reader
+	epoch.Reader
 	unit.Committer
+	// Ended returns the cases without an owner whose claim code ended unused.
+	Ended(ctx context.Context, now time.Time) ([]string, error)
 }
 
 // Racers is how many try at once where only one may win.
 const Racers = 64
 
-var epoch = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+var began = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // Run runs the whole contract. open returns a fresh, empty store.
 func Run(t *testing.T, open func(t *testing.T) Backend) {
@@ -57,6 +61,10 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 		"Ledger_VerifiesAfterConcurrentWrites":        ledgerVerifies,
 		"Ledger_TailGoesOnWhereItWas":                 ledgerTail,
 		"Ledger_TakesWhatACallerMaySend":              ledgerText,
+		"Reissue_OnlyTheLastCodeOfACaseWithoutOwner":  reissue,
+		"Epoch_OneRaiseOf64":                          raiseRace,
+		"Epoch_EndsUnusedCodesAndPausesClaims":        raiseEnds,
+		"Epoch_DoesAgainWhatWasLost":                  doneAgain,
 		"Counts_ByFormAndStage":                       counts,
 		"Forget_RemovesOnlyWhatIsOld":                 forget,
 	} {
@@ -112,7 +120,7 @@ func race(t *testing.T, b Backend, of func(i int) unit.Unit) int {
 // sample makes a case of its own; its claim code is the receipt number.
 func sample(n int) cases.Create {
 	f := cases.Workflows().Forms["I-765"]
-	at := epoch.AddDate(0, -1, n)
+	at := began.AddDate(0, -1, n)
 	c := f.Begin(ident.New("cas"), paper.Receipt(fmt.Sprintf("IOE%010d", n)), cases.DateOf(at), at)
 	ev := []cases.Event{{ID: ident.New("evt"), Seq: 1, Code: "submitted", At: at}}
 	c, err := f.Step(c, "received", at.Add(time.Hour))
@@ -122,8 +130,8 @@ func sample(n int) cases.Create {
 	return cases.Create{
 		Case: c, Events: append(ev, cases.Event{ID: ident.New("evt"), Seq: 2, Code: "received", At: at.Add(time.Hour)}),
 		Appointments: []cases.Appointment{{ID: ident.New("apt"), Kind: "biometrics", State: cases.Scheduled,
-			StartsAt: epoch.In(time.FixedZone("", -5*3600)), Place: "Support Center", Address: "1 Main St"}},
-		CodeMAC: mac(string(c.Receipt)), CodeExpires: epoch.Add(cases.CodeLife),
+			StartsAt: began.In(time.FixedZone("", -5*3600)), Place: "Support Center", Address: "1 Main St"}},
+		CodeMAC: mac(string(c.Receipt)), CodeExpires: began.Add(cases.CodeLife),
 	}
 }
 
@@ -135,7 +143,7 @@ func seed(t *testing.T, b Backend, n int) cases.Create {
 }
 
 func redeem(c cases.Create, sub string) cases.Redeem {
-	return cases.Redeem{CaseID: c.Case.ID, CodeMAC: c.CodeMAC, ReceiptMAC: mac("r"), Sub: sub, At: epoch, Event: ident.New("evt")}
+	return cases.Redeem{CaseID: c.Case.ID, CodeMAC: c.CodeMAC, ReceiptMAC: mac("r"), Sub: sub, At: began, Event: ident.New("evt")}
 }
 
 func fileOf(t *testing.T, b Backend, sub, id string) (cases.File, bool) {
@@ -149,10 +157,10 @@ func fileOf(t *testing.T, b Backend, sub, id string) (cases.File, bool) {
 
 func createReadsBack(t *testing.T, b Backend) {
 	c := seed(t, b, 1)
-	must(t, b, entry("case.assign"), cases.Assign{CaseID: c.Case.ID, Sub: "p1", At: epoch, Event: ident.New("evt")})
+	must(t, b, entry("case.assign"), cases.Assign{CaseID: c.Case.ID, Sub: "p1", At: began, Event: ident.New("evt")})
 	f, ok := fileOf(t, b, "p1", c.Case.ID)
 	want := c.Case
-	want.UpdatedAt = epoch // the assignment is an event
+	want.UpdatedAt = began // the assignment is an event
 	if !ok || f.Case != want || f.Relationship != cases.Owner || len(f.Appointments) != 1 {
 		t.Fatalf("got %+v\nwant %+v", f, want)
 	}
@@ -184,7 +192,7 @@ func createOnce(t *testing.T, b Backend) {
 
 func fileRelationship(t *testing.T, b Backend) {
 	c := seed(t, b, 1)
-	must(t, b, entry("a"), cases.Assign{CaseID: c.Case.ID, Sub: "p1", At: epoch, Event: ident.New("evt")})
+	must(t, b, entry("a"), cases.Assign{CaseID: c.Case.ID, Sub: "p1", At: began, Event: ident.New("evt")})
 	for _, sub := range []string{"p2", "", "P1", "p1 ", "%"} {
 		if f, ok := fileOf(t, b, sub, c.Case.ID); !ok || f.Relationship != cases.Stranger || f.Appointments != nil {
 			t.Errorf("%q: %+v", sub, f)
@@ -208,7 +216,7 @@ func listPages(t *testing.T, b Backend) {
 			want[c.Case.ID] = true
 		}
 		// Two share a time, so that the identifier has to break the tie.
-		must(t, b, entry("a"), cases.Assign{CaseID: c.Case.ID, Sub: sub, At: epoch.Add(time.Duration(n/2) * time.Hour), Event: ident.New("evt")})
+		must(t, b, entry("a"), cases.Assign{CaseID: c.Case.ID, Sub: sub, At: began.Add(time.Duration(n/2) * time.Hour), Event: ident.New("evt")})
 	}
 	var at cases.Position
 	for {
@@ -241,12 +249,12 @@ func listPages(t *testing.T, b Backend) {
 func assignRace(t *testing.T, b Backend) {
 	c := seed(t, b, 1)
 	won := race(t, b, func(i int) unit.Unit {
-		return unit.Unit{Writes: []unit.Write{cases.Assign{CaseID: c.Case.ID, Sub: fmt.Sprint("p", i), At: epoch, Event: ident.New("evt")}}, Event: entry("a")}
+		return unit.Unit{Writes: []unit.Write{cases.Assign{CaseID: c.Case.ID, Sub: fmt.Sprint("p", i), At: began, Event: ident.New("evt")}}, Event: entry("a")}
 	})
 	if won != 1 {
 		t.Errorf("%d owners", won)
 	}
-	conflict[cases.Assign](t, b, cases.Assign{CaseID: "cas_none", Sub: "p", At: epoch, Event: ident.New("evt")})
+	conflict[cases.Assign](t, b, cases.Assign{CaseID: "cas_none", Sub: "p", At: began, Event: ident.New("evt")})
 }
 
 func ownersOf(t *testing.T, b Backend, id string, subs int) (n int) {
@@ -272,14 +280,14 @@ func redeemRace(t *testing.T, b Backend) {
 func redeemConditions(t *testing.T, b Backend) {
 	c, other := seed(t, b, 1), seed(t, b, 2)
 	wrong, late, cross := redeem(c, "p1"), redeem(c, "p1"), redeem(c, "p1")
-	wrong.CodeMAC, late.At, cross.CodeMAC = mac("guess"), epoch.Add(cases.CodeLife), other.CodeMAC
+	wrong.CodeMAC, late.At, cross.CodeMAC = mac("guess"), began.Add(cases.CodeLife), other.CodeMAC
 	conflict[cases.Redeem](t, b, wrong)
 	conflict[cases.Redeem](t, b, late)
 	conflict[cases.Redeem](t, b, cross)
 	must(t, b, entry("case.claim"), redeem(c, "p1"))
 	conflict[cases.Redeem](t, b, redeem(c, "p1"))
 	conflict[cases.Redeem](t, b, redeem(c, "p2"))
-	must(t, b, entry("a"), cases.Assign{CaseID: other.Case.ID, Sub: "p9", At: epoch, Event: ident.New("evt")})
+	must(t, b, entry("a"), cases.Assign{CaseID: other.Case.ID, Sub: "p9", At: began, Event: ident.New("evt")})
 	conflict[cases.Redeem](t, b, redeem(other, "p1"))
 	if f, _ := fileOf(t, b, "p1", other.Case.ID); f.Relationship != cases.Stranger {
 		t.Error("a code opened a case that has an owner")
@@ -298,12 +306,12 @@ func redeemHistory(t *testing.T, b Backend) {
 
 func tryRace(t *testing.T, b Backend) {
 	won := race(t, b, func(i int) unit.Unit {
-		return unit.Unit{Writes: []unit.Write{cases.CountTry{Sub: "p1", ReceiptMAC: mac(fmt.Sprint(i)), At: epoch}}}
+		return unit.Unit{Writes: []unit.Write{cases.CountTry{Sub: "p1", ReceiptMAC: mac(fmt.Sprint(i)), At: began}}}
 	})
 	if won != cases.MaxTries {
 		t.Errorf("%d tries passed", won)
 	}
-	person, receipt, err := b.Waits(t.Context(), "p1", mac("unseen"), epoch.Add(time.Hour))
+	person, receipt, err := b.Waits(t.Context(), "p1", mac("unseen"), began.Add(time.Hour))
 	if err != nil || person != cases.TryWindow-time.Hour || receipt != 0 {
 		t.Errorf("wait %v, %v, %v", person, receipt, err)
 	}
@@ -314,17 +322,17 @@ func tryWindow(t *testing.T, b Backend) {
 		return cases.CountTry{Sub: "p1", ReceiptMAC: mac(fmt.Sprint(i)), At: at}
 	}
 	for i := range cases.MaxTries {
-		must(t, b, nil, try(i, epoch.Add(time.Duration(i)*time.Hour)))
+		must(t, b, nil, try(i, began.Add(time.Duration(i)*time.Hour)))
 	}
-	conflict[cases.CountTry](t, b, try(10, epoch.Add(cases.TryWindow-time.Second)))
-	must(t, b, nil, try(11, epoch.Add(cases.TryWindow)))
-	if person, _, err := b.Waits(t.Context(), "p1", nil, epoch.Add(cases.TryWindow)); err != nil || person != 0 {
+	conflict[cases.CountTry](t, b, try(10, began.Add(cases.TryWindow-time.Second)))
+	must(t, b, nil, try(11, began.Add(cases.TryWindow)))
+	if person, _, err := b.Waits(t.Context(), "p1", nil, began.Add(cases.TryWindow)); err != nil || person != 0 {
 		t.Errorf("still waits %v, %v", person, err)
 	}
 }
 
 func backoffGrows(t *testing.T, b Backend) {
-	r, at := mac("receipt"), epoch
+	r, at := mac("receipt"), began
 	var waits []time.Duration
 	for i := range 12 {
 		must(t, b, nil, cases.CountTry{Sub: fmt.Sprint("p", i), ReceiptMAC: r, At: at})
@@ -356,41 +364,41 @@ func key(sub, value string) cases.Key { return cases.Key{Sub: sub, Hash: sha256.
 
 func keyRace(t *testing.T, b Backend) {
 	won := race(t, b, func(int) unit.Unit {
-		return unit.Unit{Writes: []unit.Write{cases.OpenKey{Key: key("p1", "k"), Request: mac("q"), At: epoch}}}
+		return unit.Unit{Writes: []unit.Write{cases.OpenKey{Key: key("p1", "k"), Request: mac("q"), At: began}}}
 	})
 	if won != 1 {
 		t.Errorf("%d calls under one key", won)
 	}
-	must(t, b, nil, cases.OpenKey{Key: key("p2", "k"), Request: mac("q"), At: epoch})
+	must(t, b, nil, cases.OpenKey{Key: key("p2", "k"), Request: mac("q"), At: began})
 }
 
 func keyOutcome(t *testing.T, b Backend) {
 	k := key("p1", "k")
-	open := cases.OpenKey{Key: k, Request: mac("q"), At: epoch}
+	open := cases.OpenKey{Key: k, Request: mac("q"), At: began}
 	must(t, b, nil, open)
-	if r, ok, err := b.Key(t.Context(), k, epoch); err != nil || !ok || r.Done || !bytes.Equal(r.Request, mac("q")) {
+	if r, ok, err := b.Key(t.Context(), k, began); err != nil || !ok || r.Done || !bytes.Equal(r.Request, mac("q")) {
 		t.Errorf("%+v, %v, %v", r, ok, err)
 	}
-	must(t, b, nil, cases.CloseKey{Key: k, At: epoch, Outcome: cases.Outcome{CaseID: "c", Fault: "f"}})
-	if r, ok, err := b.Key(t.Context(), k, epoch.Add(cases.KeyLife-time.Second)); err != nil || !ok || !r.Done || r.Outcome != (cases.Outcome{CaseID: "c", Fault: "f"}) {
+	must(t, b, nil, cases.CloseKey{Key: k, At: began, Outcome: cases.Outcome{CaseID: "c", Fault: "f"}})
+	if r, ok, err := b.Key(t.Context(), k, began.Add(cases.KeyLife-time.Second)); err != nil || !ok || !r.Done || r.Outcome != (cases.Outcome{CaseID: "c", Fault: "f"}) {
 		t.Errorf("%+v, %v, %v", r, ok, err)
 	}
-	conflict[cases.CloseKey](t, b, cases.CloseKey{Key: k, At: epoch})
-	open.At = epoch.Add(time.Hour)
+	conflict[cases.CloseKey](t, b, cases.CloseKey{Key: k, At: began})
+	open.At = began.Add(time.Hour)
 	conflict[cases.OpenKey](t, b, open)
-	if _, ok, err := b.Key(t.Context(), k, epoch.Add(cases.KeyLife)); ok || err != nil {
+	if _, ok, err := b.Key(t.Context(), k, began.Add(cases.KeyLife)); ok || err != nil {
 		t.Errorf("remembered for too long: %v, %v", ok, err)
 	}
-	open.At = epoch.Add(cases.KeyLife)
+	open.At = began.Add(cases.KeyLife)
 	must(t, b, nil, open)
 }
 
 func keyTakeOver(t *testing.T, b Backend) {
-	k, late := key("p1", "k"), epoch.Add(cases.KeyPatience)
-	must(t, b, nil, cases.OpenKey{Key: k, Request: mac("q"), At: epoch})
+	k, late := key("p1", "k"), began.Add(cases.KeyPatience)
+	must(t, b, nil, cases.OpenKey{Key: k, Request: mac("q"), At: began})
 	conflict[cases.OpenKey](t, b, cases.OpenKey{Key: k, Request: mac("q"), At: late.Add(-time.Second)})
 	conflict[cases.OpenKey](t, b, cases.OpenKey{Key: k, Request: mac("other"), At: late})
 	must(t, b, nil, cases.OpenKey{Key: k, Request: mac("q"), At: late})
-	conflict[cases.CloseKey](t, b, cases.CloseKey{Key: k, At: epoch})
+	conflict[cases.CloseKey](t, b, cases.CloseKey{Key: k, At: began})
 	must(t, b, nil, cases.CloseKey{Key: k, At: late})
 }

@@ -19,14 +19,14 @@ func unitAtomic(t *testing.T, b Backend) {
 	bad := redeem(c, "p1")
 	bad.CodeMAC = mac("guess")
 	fresh := sample(2)
-	conflict[cases.Redeem](t, b, fresh, cases.CountTry{Sub: "p1", ReceiptMAC: mac("r"), At: epoch}, bad)
+	conflict[cases.Redeem](t, b, fresh, cases.CountTry{Sub: "p1", ReceiptMAC: mac("r"), At: began}, bad)
 	if _, ok := fileOf(t, b, "p1", fresh.Case.ID); ok {
 		t.Error("an earlier write of the losing unit stayed")
 	}
 	for range cases.MaxTries - 1 {
-		must(t, b, nil, cases.CountTry{Sub: "p1", ReceiptMAC: mac(ident.New("x")), At: epoch})
+		must(t, b, nil, cases.CountTry{Sub: "p1", ReceiptMAC: mac(ident.New("x")), At: began})
 	}
-	must(t, b, nil, cases.CountTry{Sub: "p1", ReceiptMAC: mac("last"), At: epoch})
+	must(t, b, nil, cases.CountTry{Sub: "p1", ReceiptMAC: mac("last"), At: began})
 	if r, err := b.Verify(t.Context()); err != nil || r.Broken != nil || r.Records != 1 {
 		t.Errorf("the losing unit left an entry: %+v, %v", r, err)
 	}
@@ -101,7 +101,7 @@ func counts(t *testing.T, b Backend) {
 		seed(t, b, n)
 	}
 	f := cases.Workflows().Forms["N-400"]
-	must(t, b, entry("x"), cases.Create{Case: f.Begin(ident.New("cas"), "MSC0000000001", "2026-01-01", epoch)})
+	must(t, b, entry("x"), cases.Create{Case: f.Begin(ident.New("cas"), "MSC0000000001", "2026-01-01", began)})
 	got, err := b.Counts(t.Context())
 	want := []cases.Count{{Form: "I-765", Stage: "received", N: 5}, {Form: "N-400", Stage: "submitted", N: 1}}
 	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
@@ -110,18 +110,18 @@ func counts(t *testing.T, b Backend) {
 }
 
 func forget(t *testing.T, b Backend) {
-	must(t, b, nil, cases.OpenKey{Key: key("p1", "k"), Request: mac("q"), At: epoch})
+	must(t, b, nil, cases.OpenKey{Key: key("p1", "k"), Request: mac("q"), At: began})
 	for range cases.MaxTries {
-		must(t, b, nil, cases.CountTry{Sub: "p1", ReceiptMAC: mac(ident.New("x")), At: epoch})
+		must(t, b, nil, cases.CountTry{Sub: "p1", ReceiptMAC: mac(ident.New("x")), At: began})
 	}
-	must(t, b, nil, cases.Forget{Now: epoch.Add(cases.KeyLife - time.Second)})
-	if _, ok, _ := b.Key(t.Context(), key("p1", "k"), epoch); !ok {
+	must(t, b, nil, cases.Forget{Now: began.Add(cases.KeyLife - time.Second)})
+	if _, ok, _ := b.Key(t.Context(), key("p1", "k"), began); !ok {
 		t.Error("forgot a key too early")
 	}
-	conflict[cases.CountTry](t, b, cases.CountTry{Sub: "p1", ReceiptMAC: mac("y"), At: epoch})
-	must(t, b, nil, cases.Forget{Now: epoch.Add(cases.KeyLife)})
-	if _, ok, _ := b.Key(t.Context(), key("p1", "k"), epoch); ok {
+	conflict[cases.CountTry](t, b, cases.CountTry{Sub: "p1", ReceiptMAC: mac("y"), At: began})
+	must(t, b, nil, cases.Forget{Now: began.Add(cases.KeyLife)})
+	if _, ok, _ := b.Key(t.Context(), key("p1", "k"), began); ok {
 		t.Error("kept an old key")
 	}
-	must(t, b, nil, cases.CountTry{Sub: "p1", ReceiptMAC: mac("z"), At: epoch})
+	must(t, b, nil, cases.CountTry{Sub: "p1", ReceiptMAC: mac("z"), At: began})
 }
