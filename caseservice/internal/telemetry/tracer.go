@@ -43,6 +43,7 @@ type Tracer struct {
 	spans    trace.Tracer
 	provider *sdktrace.TracerProvider
 	key      []byte
+	log      *slog.Logger
 }
 
 // New returns a Tracer, nil where no collector is named. It asks nobody anything yet. The caller ends it with Close.
@@ -66,16 +67,18 @@ func New(o Options) *Tracer {
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(o.Ratio))),
 		sdktrace.WithSpanProcessor(newQueue(to.send, o.Count, o.Log)),
 	)
-	return &Tracer{spans: provider.Tracer(scope), provider: provider, key: o.Key}
+	return &Tracer{spans: provider.Tracer(scope), provider: provider, key: o.Key, log: o.Log}
 }
 
 // Close sends what waits and ends the Tracer. It takes closePatience at the most: what the collector has not taken by then is
-// lost and counted.
-func (t *Tracer) Close(ctx context.Context) error {
+// lost.
+func (t *Tracer) Close() {
 	if t == nil {
-		return nil
+		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
 	defer cancel()
-	return t.provider.Shutdown(ctx)
+	if err := t.provider.Shutdown(ctx); err != nil {
+		t.log.Warn("the collector did not take the last spans", "error", err)
+	}
 }

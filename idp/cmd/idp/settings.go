@@ -17,7 +17,9 @@ import (
 	"ellis.example/idp/internal/keyring"
 	"ellis.example/idp/internal/notify"
 	"ellis.example/idp/internal/store/redisstore/redisdb"
+	"ellis.example/idp/internal/telemetry"
 	"ellis.example/idp/internal/throttle"
+	"ellis.example/idp/internal/web"
 )
 
 const envPrefix = "IDP"
@@ -44,6 +46,7 @@ type settings struct {
 	// connections is how many may be open; 0: as many as is usual.
 	connections int
 	redis       redisdb.Config
+	traces      telemetry.Config
 
 	hashing factor.Params
 	clock   clock.Clock
@@ -91,6 +94,7 @@ func serveFlags(f *pflag.FlagSet) {
 	f.Duration("drain-delay", 500*time.Millisecond, "how long requests are taken on at the end, while /readyz says 503: longer than a load balancer needs to see it")
 	limitFlags(f)
 	loadFlags(f)
+	telemetry.Flags(f, envPrefix)
 	redisdb.Flags(f, envPrefix, "where replicas share what may be lost (sign-ins under way, codes, rates); in this process, if it is empty")
 	f.Bool("auto-migrate", true, "bring an older or empty database up to date before serving")
 }
@@ -153,6 +157,9 @@ func readSettings(cmd *cobra.Command) (s settings, err error) {
 		return s, err
 	}
 	if s.redis, err = redisdb.Read(cmd.Flags(), envPrefix); err != nil {
+		return s, err
+	}
+	if s.traces, err = telemetry.Read(cmd.Flags(), envPrefix); err != nil {
 		return s, err
 	}
 	s.migrate, err = cmd.Flags().GetBool("auto-migrate")
@@ -236,9 +243,9 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	opt := &slog.HandlerOptions{Level: l}
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, opt)), nil
+		return slog.New(telemetry.Logs(slog.NewJSONHandler(w, opt), web.RequestID)), nil
 	case "text":
-		return slog.New(slog.NewTextHandler(w, opt)), nil
+		return slog.New(telemetry.Logs(slog.NewTextHandler(w, opt), web.RequestID)), nil
 	}
 	return nil, &config.Error{Where: "--log-format", Problem: "choose json or text"}
 }

@@ -167,12 +167,3 @@ func get(t *testing.T, url string, header http.Header) {
 	}
 	_ = res.Body.Close()
 }
-
-func closed(t *testing.T, all ...*telemetry.Tracer) {
-	t.Helper()
-	for _, tr := range all {
-		if err := tr.Close(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-}

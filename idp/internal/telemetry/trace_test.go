@@ -28,7 +28,8 @@ func TestTrace_IsOneAcrossServices(t *testing.T) {
 		call(t, r, via, back.URL+"/things/canary?q=canary")
 	})
 	get(t, front.URL+"/page/canary?canary=1", http.Header{"Authorization": {"Bearer canary"}, "Cookie": {"a=canary"}})
-	closed(t, first, second)
+	first.Close()
+	second.Close()
 
 	root, out := c.span(t, "GET /page"), c.span(t, "POST the other service")
 	in, commit := c.span(t, "POST /things/{id}"), c.span(t, "commit")
@@ -86,7 +87,7 @@ func TestTrace_OfStrangersIsNotJoined(t *testing.T) {
 			c := newCollector(t)
 			tr := telemetry.New(telemetry.Options{Config: telemetry.Config{Endpoint: c.url, Ratio: 1, Key: h.key}})
 			get(t, service(t, tr, "/", http.StatusOK, nil).URL, h.header)
-			closed(t, tr)
+			tr.Close()
 			root := c.span(t, "GET /")
 			if joined := traceOf(root) == trace; joined != h.joined || joined != (len(root.GetParentSpanId()) > 0) {
 				t.Errorf("joined: %v, below %x", joined, root.GetParentSpanId())
@@ -128,7 +129,7 @@ func TestTrace_NothingIsToldWithoutAKey(t *testing.T) {
 	var got http.Header
 	back := service(t, nil, "/", http.StatusOK, func(r *http.Request, _ http.RoundTripper) { got = r.Header })
 	get(t, service(t, tr, "/", http.StatusOK, func(r *http.Request, via http.RoundTripper) { call(t, r, via, back.URL) }).URL, nil)
-	closed(t, tr)
+	tr.Close()
 	if got == nil || got.Get("Traceparent")+got.Get("Tracestate") != "" {
 		t.Errorf("told %v", got)
 	}
@@ -143,7 +144,7 @@ func TestTransport_MakesNoSpanOfWhatNoRequestCaused(t *testing.T) {
 	back := service(t, nil, "/", http.StatusOK, func(r *http.Request, _ http.RoundTripper) { got = r.Header })
 	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, back.URL, nil)
 	call(t, r, tr.Transport(nil, "peer"), back.URL)
-	closed(t, tr)
+	tr.Close()
 	if got == nil || got.Get("Traceparent") != "" || len(c.spans) != 0 {
 		t.Errorf("told %v, %d spans", got, len(c.spans))
 	}
@@ -158,7 +159,7 @@ func TestTransport_TellsKindsOfFailuresAlone(t *testing.T) {
 		tr := telemetry.New(telemetry.Options{Config: telemetry.Config{Endpoint: c.url, Ratio: 1}})
 		via := tr.Transport(roundTrip(func(*http.Request) (*http.Response, error) { return nil, err }), "peer")
 		get(t, service(t, tr, "/", http.StatusOK, func(r *http.Request, _ http.RoundTripper) { call(t, r, via, "http://127.0.0.1:9/canary") }).URL, nil)
-		closed(t, tr)
+		tr.Close()
 		s := c.span(t, "POST peer")
 		if about(s)["error.type"] != want || s.GetStatus().GetCode() != tracepb.Status_STATUS_CODE_ERROR || strings.Contains(c.raw.String(), "canary") {
 			t.Errorf("%v: %v, %v", err, about(s), s.GetStatus())
@@ -180,7 +181,7 @@ func TestCommits_TellConflictsFromFaults(t *testing.T) {
 		c := newCollector(t)
 		tr := telemetry.New(telemetry.Options{Config: telemetry.Config{Endpoint: c.url, Ratio: 1}})
 		get(t, service(t, tr, "/", http.StatusOK, func(r *http.Request, _ http.RoundTripper) { tr.Commits()(r.Context())(1, x.err) }).URL, nil)
-		closed(t, tr)
+		tr.Close()
 		s := c.span(t, "commit")
 		if s.GetStatus().GetCode() != x.status || about(s)["ellis.conflict"] != x.conflict || strings.Contains(c.raw.String(), "canary") {
 			t.Errorf("%v: %v %v", x.err, s.GetStatus(), about(s))
@@ -196,7 +197,8 @@ func TestTrace_IsKeptAsAWholeOrNotAtAll(t *testing.T) {
 	every := telemetry.New(telemetry.Options{Config: telemetry.Config{Endpoint: c.url, Ratio: 1, Key: ourKey}})
 	back := service(t, every, "/back", http.StatusOK, func(r *http.Request, _ http.RoundTripper) { every.Commits()(r.Context())(1, nil) })
 	get(t, service(t, none, "/front", http.StatusOK, func(r *http.Request, via http.RoundTripper) { call(t, r, via, back.URL) }).URL, nil)
-	closed(t, none, every)
+	none.Close()
+	every.Close()
 	if len(c.spans) != 0 {
 		t.Errorf("%d spans of a trace that is not kept", len(c.spans))
 	}
