@@ -21,6 +21,7 @@ import (
 	"ellis.example/caseservice/internal/portal"
 	"ellis.example/caseservice/internal/portal/caseapi"
 	"ellis.example/caseservice/internal/signin"
+	"ellis.example/caseservice/internal/telemetry"
 	"ellis.example/caseservice/internal/ui"
 	"ellis.example/caseservice/internal/web"
 )
@@ -40,6 +41,7 @@ type portalSettings struct {
 	log                            settings // its level and format
 	drain, notice                  time.Duration
 	connections                    int // that may be open
+	traces                         telemetry.Config
 }
 
 func (s *portalSettings) flags(fs *pflag.FlagSet) {
@@ -63,6 +65,7 @@ func (s *portalSettings) flags(fs *pflag.FlagSet) {
 	fs.DurationVar(&s.drain, "drain", 10*time.Second, "how long requests may take to finish at the end")
 	drainDelayFlag(fs, &s.notice)
 	connectionsSetting(fs, &s.connections)
+	telemetry.Flags(fs, prefix)
 }
 
 // check says what is wrong, and fills what has a default that depends on others. Errors: *config.Error.
@@ -130,6 +133,9 @@ func newPortalCommand() *cobra.Command {
 		if s.sharing, err = readSharing(cmd.Flags()); err != nil {
 			return err
 		}
+		if s.traces, err = telemetry.Read(cmd.Flags(), prefix); err != nil {
+			return err
+		}
 		return s.serve(cmd.Context(), secret, cmd.ErrOrStderr())
 	}
 	return cmd
@@ -170,13 +176,15 @@ func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Wri
 	m := newPortalMetrics(kept.memory)
 	m.registry.MustRegister(kept.db.Metrics(portalPrefix))
 	load := web.NewLoad(m.registry, portalPrefix, s.connections)
+	tracer := newTracer(s.traces, "portal", portalPrefix, log, m.registry)
+	defer tracer.Close()
 	gate := signin.New(signin.Config{
 		Issuer: s.issuer, ClientID: s.clientID, ClientSecret: secret, Resource: s.api,
 		RedirectURI: s.publicURL + "/callback", SignedOutURI: s.publicURL + "/signed-out",
 		Cookies: signin.NewCookies(origin.Scheme == "https"), Store: kept, Clock: clock.System{}, Observe: m.gate,
-		Limit: signin.PerSecond(s.signinRate), Proxies: s.proxies,
+		Limit: signin.PerSecond(s.signinRate), Proxies: s.proxies, Transport: tracer.Transport(nil, issuerPeer),
 	})
-	api := caseapi.New(s.apiURL, nil)
+	api := caseapi.New(s.apiURL, tracer.Transport(nil, apiPeer))
 	p := portal.New(portal.Config{
 		PublicURL: origin, Gate: gate, API: api, Renderer: renderer, Clock: clock.System{}, CSRFKey: kept.forms, AccountURL: s.accountURL,
 	})
@@ -190,7 +198,7 @@ func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Wri
 	running.Go(func() { kept.watch(warm) })
 	defer running.Wait()
 	defer cold()
-	edge := web.Edge{Log: log, HSTS: origin.Scheme == "https", Observe: m.request, Load: load}
+	edge := web.Edge{Log: log, HSTS: origin.Scheme == "https", Observe: m.request, Load: load, Trace: tracer}
 	state := &web.State{}
 	return web.Servers{
 		Log: log, Public: edge.Wrap(p.Handler()), State: state, Load: load, Notice: s.notice, Drain: s.drain,

@@ -14,6 +14,7 @@ import (
 	"ellis.example/caseservice/internal/signin"
 	"ellis.example/caseservice/internal/store/redisstore/redisdb"
 	"ellis.example/caseservice/internal/store/sqlstore"
+	"ellis.example/caseservice/internal/telemetry"
 	"ellis.example/caseservice/internal/web"
 )
 
@@ -44,6 +45,7 @@ func registeredMetrics() ([]reference.Metric, error) {
 	var none *sqlstore.Store
 	m.registry.MustRegister(none.Metrics(namespace))
 	web.NewLoad(m.registry, namespace, 0)
+	newTracer(telemetry.Config{}, "", namespace, log, m.registry)
 	out, err := reference.Metrics(m.registry, namespace)
 	if err != nil {
 		return nil, err
@@ -52,6 +54,7 @@ func registeredMetrics() ([]reference.Metric, error) {
 	var nowhereElse *redisdb.DB
 	p.MustRegister(nowhereElse.Metrics(portalPrefix))
 	web.NewLoad(p, portalPrefix, 0)
+	newTracer(telemetry.Config{}, "", portalPrefix, log, p)
 	portal, err := reference.Metrics(p, namespace)
 	return append(out, portal...), err
 }

@@ -20,6 +20,7 @@ import (
 	"ellis.example/caseservice/internal/feed"
 	"ellis.example/caseservice/internal/issuer"
 	"ellis.example/caseservice/internal/store/sqlstore"
+	"ellis.example/caseservice/internal/telemetry"
 	"ellis.example/caseservice/internal/unit"
 	"ellis.example/caseservice/internal/web"
 )
@@ -47,6 +48,9 @@ func newServeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if s.traces, err = telemetry.Read(cmd.Flags(), prefix); err != nil {
+			return err
+		}
 		return s.serve(cmd.Context(), key, secret, cmd.ErrOrStderr())
 	}
 	return cmd
@@ -60,7 +64,9 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 		return err
 	}
 	m := newMetrics()
-	store, err := sqlstore.Open(ctx, sqlstore.Options{Database: s.database, Role: "serve", Log: log, Observe: m.commit, Waited: m.waited})
+	tracer := newTracer(s.traces, "case-api", namespace, log, m.registry)
+	defer tracer.Close()
+	store, err := sqlstore.Open(ctx, sqlstore.Options{Database: s.database, Role: "serve", Log: log, Observe: m.commit, Waited: m.waited, Trace: tracer.Commits()})
 	if err != nil {
 		return errors.Join(err, public.Close(), private.Close())
 	}
@@ -69,7 +75,7 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 	if err != nil {
 		return errors.Join(err, public.Close(), private.Close())
 	}
-	from := issuer.New(issuer.Options{URL: s.issuer, Clock: clock.System{}, Log: log, CountFetch: m.fetch})
+	from := issuer.New(issuer.Options{URL: s.issuer, Clock: clock.System{}, Log: log, CountFetch: m.fetch, Transport: tracer.Transport(nil, issuerPeer)})
 	events := feed.New(feed.Options{
 		Issuer: from, Audience: s.audience, ClientID: s.clientID, Secret: secret, Patience: s.patience, Clock: clock.System{}, Log: log,
 		Observe: feed.Observer{Applied: m.event, Refused: m.feedRefused.Inc, Passed: m.passed, Asked: m.asked},
@@ -86,7 +92,7 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 	load := web.NewLoad(m.registry, namespace, s.connections)
 	stop := background(ctx, log, from, events, store, kept)
 	defer stop()
-	edge := web.Edge{Log: log, HSTS: strings.HasPrefix(s.audience, "https:"), Observe: m.request, Load: load}
+	edge := web.Edge{Log: log, HSTS: strings.HasPrefix(s.audience, "https:"), Observe: m.request, Load: load, Trace: tracer}
 	state := &web.State{}
 	return web.Servers{
 		Log: log, Public: edge.Wrap(handler), State: state, Load: load, Notice: s.notice, Drain: s.drain,
@@ -111,9 +117,9 @@ func (s *settings) logger(w io.Writer) *slog.Logger {
 	level, _ := s.level() // checked before
 	o := &slog.HandlerOptions{Level: level}
 	if s.logFormat == "text" {
-		return slog.New(slog.NewTextHandler(w, o))
+		return slog.New(telemetry.Logs(slog.NewTextHandler(w, o), web.RequestID))
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	return slog.New(telemetry.Logs(slog.NewJSONHandler(w, o), web.RequestID))
 }
 
 const (

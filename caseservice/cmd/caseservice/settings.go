@@ -13,6 +13,7 @@ import (
 	"ellis.example/caseservice/internal/config"
 	"ellis.example/caseservice/internal/feed"
 	"ellis.example/caseservice/internal/issuer"
+	"ellis.example/caseservice/internal/telemetry"
 )
 
 // settings are those of the API and its commands. One list serves them all, so that one file can.
@@ -24,6 +25,7 @@ type settings struct {
 	clientID                                string
 	drain, notice, patience                 time.Duration
 	connections                             int // that may be open
+	traces                                  telemetry.Config
 }
 
 // codeKey is the name of the secret under which claim codes are kept.
@@ -47,6 +49,7 @@ func (s *settings) flags(fs *pflag.FlagSet, used ...string) {
 	fs.DurationVar(&s.drain, "drain", 10*time.Second, "how long requests may take to finish at the end")
 	drainDelayFlag(fs, &s.notice)
 	connectionsSetting(fs, &s.connections)
+	telemetry.Flags(fs, prefix)
 	fs.VisitAll(func(f *pflag.Flag) { f.Hidden = f.Hidden || !slices.Contains(used, f.Name) })
 }
 
@@ -58,7 +61,7 @@ func drainDelayFlag(fs *pflag.FlagSet, to *time.Duration) {
 // serveSettings names the settings of serve.
 var serveSettings = []string{
 	"issuer", "audience", "client-id", clientSecret + "-file", "feed-patience", "listen", "private-listen", "database", "checkpoint-file", "ledger-export", codeKey + "-file",
-	"log-level", "log-format", "drain", "drain-delay", connectionsFlag,
+	"log-level", "log-format", "drain", "drain-delay", connectionsFlag, "otlp-endpoint", "trace-ratio", "trace-key-file",
 }
 
 // check says what is wrong with the settings of serve. Errors: *config.Error.
