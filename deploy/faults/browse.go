@@ -123,7 +123,7 @@ var leads = map[string]struct {
 	to      string
 	session bool
 }{
-	opSignIn: {"/authorize", true}, opPassword: {"/account", true}, opRegister: {"/signin/offer", true},
+	opSignIn: {"/authorize", true}, opFactor: {"/authorize", true}, opPassword: {"/account", true}, opRegister: {"/signin/offer", true},
 	opLeave: {"/signed-out", false}, opSignUp: {"/signup/check", false}, opProve: {"/signup/details", false}, opConsent: {"/authorize", false},
 }
 

@@ -31,12 +31,13 @@ type family struct{ refresh, access string }
 
 // driver plays people and a machine. Each person is played by one goroutine.
 type driver struct {
-	sys    *system
-	ledger *ledger
-	signer *signer
-	mails  mails
-	back   reader  // of the ledger
-	kept   archive // of what the services keep
+	sys     *system
+	ledger  *ledger
+	signer  *signer
+	mails   mails
+	careful careful
+	back    reader  // of the ledger
+	kept    archive // of what the services keep
 
 	mu      sync.Mutex
 	broken  error       // of the driver itself: the run is worth nothing
@@ -50,7 +51,11 @@ func newDriver(s *system, l *ledger) (*driver, error) {
 	ctx, done := context.WithTimeout(context.Background(), startTime)
 	defer done()
 	k, err := registerSigner(ctx, s.cfg)
-	return &driver{sys: s, ledger: l, signer: k, back: reader{path: l.file.Name()}, mails: mails{links: map[string]string{}}}, err
+	if err != nil {
+		return nil, err
+	}
+	d := &driver{sys: s, ledger: l, signer: k, back: reader{path: l.file.Name()}, mails: mails{links: map[string]string{}}}
+	return d, d.enrol(ctx)
 }
 
 func (d *driver) fail(err error) {
@@ -109,9 +114,11 @@ func (d *driver) step(c *http.Client, p *person, choice *dice) {
 
 // rarely does one of the things that cost more.
 func (d *driver) rarely(ctx context.Context, c *http.Client, p *person, choice *dice) {
-	switch n := choice.roll(12); {
+	switch n := choice.roll(13); {
 	case n < 3:
 		d.prove(ctx, c, choice)
+	case n == 12:
+		d.proveFactor(ctx)
 	case n < 5:
 		d.signOut(ctx, c, p, choice)
 	case n < 6:

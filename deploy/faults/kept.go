@@ -52,7 +52,7 @@ func (a *archive) read(ctx context.Context, provider, cases string) (k kept, err
 	k = kept{
 		refresh: map[string]keptRefresh{}, families: map[string]keptFamily{}, grants: map[string]keptGrant{}, access: map[string]string{},
 		sessions: map[string]keptSession{}, accounts: map[string]keptAccount{}, links: map[string]bool{}, mailed: map[string]bool{},
-		waiting: map[string]bool{}, consents: map[string]bool{},
+		waiting: map[string]bool{}, consents: map[string]bool{}, steps: map[string]int64{},
 	}
 	err = snapshot(ctx, provider, func(tx *sql.Tx) error {
 		for query, each := range map[string]func(*sql.Rows) error{
@@ -66,6 +66,7 @@ func (a *archive) read(ctx context.Context, provider, cases string) (k kept, err
 			`SELECT recipient FROM outbox WHERE sent_at = 0`:                                                    k.readWaiting,
 			`SELECT DISTINCT account, client FROM consents`:                                                     k.readConsent,
 			`SELECT failures FROM throttles`:                                                                    k.readThrottle,
+			`SELECT account, step FROM totp_steps`:                                                              k.readStep,
 		} {
 			if err := rows(ctx, tx, query, each); err != nil {
 				return fmt.Errorf("%s: %w", query, err)
@@ -192,6 +193,14 @@ func (k *kept) readConsent(rs *sql.Rows) error {
 	var account, client string
 	err := rs.Scan(&account, &client)
 	k.consents[account+" "+client] = true
+	return err
+}
+
+func (k *kept) readStep(rs *sql.Rows) error {
+	var account string
+	var step int64
+	err := rs.Scan(&account, &step)
+	k.steps[account] = step
 	return err
 }
 

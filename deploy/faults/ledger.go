@@ -29,13 +29,14 @@ const (
 	opConsent  = "consent"
 	opGuess    = "guess" // a wrong password of somebody else
 	opAssert   = "assertion"
+	opFactor   = "second factor"
 	opPage     = "page" // one that did not come as it should
 )
 
 // ops are all that go well at times. No guess does.
 var ops = []string{
 	opAuthorize, opRedeem, opRefresh, opRevoke, opMachine, opCase, opSignIn, opSignOut, opLeave, opPassword,
-	opSignUp, opMail, opProve, opRegister, opConsent, opAssert,
+	opSignUp, opMail, opProve, opRegister, opConsent, opAssert, opFactor,
 }
 
 // record is one request and the answer that really came. A line without an answer was sent, and nobody knows what became of
@@ -62,7 +63,7 @@ type record struct {
 	Secret  string `json:"secret,omitempty"`  // hash of the password that was sent
 	Fresh   string `json:"fresh,omitempty"`   // hash of the password that is to be from now on
 	Link    string `json:"link,omitempty"`    // hash of a mailed link
-	Once    string `json:"once,omitempty"`    // jti of the client assertion that was sent
+	Once    string `json:"once,omitempty"`    // jti of the client assertion, or time step of the code, that was sent
 	Missed  string `json:"missed,omitempty"`  // where an answer leads that says that nothing was done
 }
 

@@ -19,6 +19,7 @@ type kept struct {
 	links    map[string]bool        // hash of a mailed link → spent
 	mailed   map[string]bool        // addresses that a link was made for
 	waiting  map[string]bool        // addresses that mail waits for
+	steps    map[string]int64       // the last time step of a code, by account
 	consents map[string]bool        // account and client
 	failures []int64                // of all counters of guesses
 	events   []keptEvent

@@ -6,7 +6,7 @@ import "time"
 var tells = map[string]string{
 	opSignIn: "signin.password", opSignOut: "session.ended", opLeave: "session.ended", opPassword: "password.changed",
 	opSignUp: "signup.requested", opProve: "signup.address_proven", opRegister: "account.created", opConsent: "consent.given",
-	opAuthorize: "code.issued",
+	opAuthorize: "code.issued", opFactor: "signin.factor",
 }
 
 // audited: each answer that issues, changes or reveals has exactly one event, and what happens once has one (L2). Whether chains
@@ -94,7 +94,7 @@ func (o *oracle) once() {
 		if !r.answered() {
 			continue
 		}
-		thing := map[string]string{opRedeem: r.Code, opAssert: r.Once, opProve: r.Link, opRegister: r.Link}[r.Op]
+		thing := map[string]string{opRedeem: r.Code, opAssert: r.Once, opProve: r.Link, opRegister: r.Link, opFactor: r.Once}[r.Op]
 		if thing != "" {
 			if first, again := spent[r.Op+thing]; again {
 				o.found("L3", r.N, "what was shown for %s was good already for record %d", r.Op, first)

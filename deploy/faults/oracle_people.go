@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"time"
 
 	"ellis.example/deploy/internal/seed"
@@ -140,6 +141,11 @@ func (o *oracle) lost(r record, renewed map[string]bool) string {
 	session, there := o.kept.sessions[r.Next]
 	account := o.kept.accounts[r.Who]
 	switch r.Op {
+	case opFactor:
+		if step, err := strconv.ParseInt(r.Once, 10, 64); err != nil || o.kept.steps[account.id] < step {
+			return "its time step is not kept as used"
+		}
+		fallthrough
 	case opSignIn:
 		if !there && !renewed[r.Next] {
 			return "its session is not kept"

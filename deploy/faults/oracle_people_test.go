@@ -14,6 +14,8 @@ func TestOracle_FindsEachBreachOfWhatPeopleDo(t *testing.T) {
 		spoil      func(*oracle)
 	}{
 		"session lost":             {"L1", "its session is not kept", func(o *oracle) { delete(o.kept.sessions, "s4") }},
+		"time step lost":           {"L1", "its time step is not kept", func(o *oracle) { o.kept.steps["a-bo"] = 6 }},
+		"session of two lost":      {"L1", "second factor was answered, and its session", func(o *oracle) { delete(o.kept.sessions, "s7") }},
 		"sign-out lost":            {"L1", "not kept as ended", func(o *oracle) { o.kept.sessions["s3"] = keptSession{id: "ses", account: "a-bo"} }},
 		"sign-out leaves a grant":  {"L1", "grant g8 stands", func(o *oracle) { o.kept.grants["g8"] = keptGrant{session: "ses", account: "a-bo"} }},
 		"sign-out of all lost":     {"L1", "session ses4 stands", func(o *oracle) { o.kept.sessions["s4"] = keptSession{id: "ses4", account: "a-bo"} }},
@@ -29,6 +31,7 @@ func TestOracle_FindsEachBreachOfWhatPeopleDo(t *testing.T) {
 		"consent lost":             {"L1", "the consent is not kept", func(o *oracle) { o.kept.consents = nil }},
 
 		"sign-in without event":    {"L2", "sign-in has 0 events", func(o *oracle) { o.event("q17").Type = "x" }},
+		"factor without event":     {"L2", "second factor has 0 events", func(o *oracle) { o.event("q28").Type = "x" }},
 		"sign-out without event":   {"L2", "sign-out has 0 events", func(o *oracle) { o.event("q20").Request = "x" }},
 		"leave without event":      {"L2", "sign-out everywhere has 0", func(o *oracle) { o.event("q23").Outcome = "refused" }},
 		"change without event":     {"L2", "password change has 0 events", func(o *oracle) { o.event("q18").Request = "x" }},
@@ -49,6 +52,7 @@ func TestOracle_FindsEachBreachOfWhatPeopleDo(t *testing.T) {
 		"link good twice":      {"L3", "shown for address proof", func(o *oracle) { o.again(12, func(*record) {}) }},
 		"two accounts":         {"L3", "shown for registration", func(o *oracle) { o.again(13, func(*record) {}) }},
 		"assertion good twice": {"L3", "shown for assertion", func(o *oracle) { o.number(25).Status = 200 }},
+		"one-time code twice":  {"L3", "shown for second factor", func(o *oracle) { o.number(29).Status = 303 }},
 		"code good twice, unheard": {"L3", "the code of grant g8", func(o *oracle) {
 			o.kept.events = append(o.kept.events, keptEvent{Type: "token.issued", Outcome: "allowed", JTI: "lost", Grant: "g8"})
 		}},

@@ -61,6 +61,8 @@ func (o *oracle) arrival() {
 		{N: 23, Op: opLeave, Who: "bo", Began: at(24), Ended: at(25), Status: 303, Session: "s4", Request: "q23"},
 		{N: 24, Op: opAssert, Began: at(25), Ended: at(26), Status: 200, Once: "once", JTI: "m2"},
 		{N: 25, Op: opAssert, Began: at(25), Ended: at(26), Status: 401, Once: "once"},
+		{N: 28, Op: opFactor, Who: "bo", Began: at(26), Ended: at(27), Status: 303, Once: "7", Next: "s7", Request: "q28"},
+		{N: 29, Op: opFactor, Who: "bo", Began: at(26), Ended: at(27), Status: 422, Once: "7", Request: "q29"},
 		{N: 26, Op: opGuess, Who: "bo", Began: at(30), Ended: at(31), Status: 422, Request: "q26"},
 		{N: 27, Op: opGuess, Who: "bo", Began: at(30), Ended: at(31), Status: 429, Request: "q27"},
 	}...)
@@ -68,13 +70,14 @@ func (o *oracle) arrival() {
 	k.refresh[hashOf("r8")] = keptRefresh{family: "f8"}
 	k.families["f8"], k.access["j8"] = keptFamily{grant: "g8"}, "g8"
 	k.grants["g8"] = keptGrant{session: "ses", account: "a-bo", revoked: true}
-	k.sessions = map[string]keptSession{"s3": {"ses", "a-bo", true}, "s2": {"ses2", "a-bo", true}, "s4": {"ses4", "a-bo", true}}
+	k.sessions = map[string]keptSession{"s3": {"ses", "a-bo", true}, "s2": {"ses2", "a-bo", true}, "s4": {"ses4", "a-bo", true}, "s7": {"ses7", "a-bo", false}}
+	k.steps = map[string]int64{"a-bo": 7}
 	k.accounts = map[string]keptAccount{"bo": {"a-bo", "active", at(16)}}
 	k.links, k.mailed, k.waiting = map[string]bool{"l": true}, map[string]bool{"bo": true}, map[string]bool{}
 	k.consents, k.failures = map[string]bool{"a-bo test-app": true}, []int64{1, 1}
 	for kind, requests := range map[string][]string{
 		"signup.requested": {"q10"}, "signup.address_proven": {"q12"}, "account.created": {"q13"}, "consent.given": {"q14"},
-		"code.issued": {"q15"}, "signin.password": {"q17", "q22"}, "password.changed": {"q18"},
+		"code.issued": {"q15"}, "signin.password": {"q17", "q22"}, "password.changed": {"q18"}, "signin.factor": {"q28"},
 	} {
 		for _, q := range requests {
 			k.events = append(k.events, keptEvent{Type: kind, Outcome: "allowed", Account: "a-bo", Request: q})
