@@ -29,7 +29,8 @@ restore --accept makes a restored database the one that counts: after restore FI
 PostgreSQL server was restored, also to a point in time. Everything that was issued until now is void:
 sessions, codes, refresh tokens, access tokens, links. Signing keys are replaced. What the exported audit
 (--audit) says of the time that was lost is applied again: withdrawn consents are withdrawn, disabled
-accounts disabled, and accounts whose password or authenticator app changed are locked.
+accounts disabled, scopes that an API lost are taken away, clients that were changed are disabled until they are
+registered again, and accounts whose password or authenticator app changed are locked.
 
 A checkpoint file that is not there or holds none is a mistake, unless --checkpoints-lost says that it is
 gone; then, as without an export that reaches the last signed checkpoint, nobody knows what was lost: say with
@@ -140,7 +141,7 @@ func accepted(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 	}{e.N, max(lost, q.Replay.Events), q.Replay, str(cmd, "unknown")}
 	return say(cmd, out, fmt.Sprintf("epoch %d: at least %d events were lost", out.Epoch, out.Lost),
 		fmt.Sprintf("locked %d accounts, disabled %d, ended recovery codes of %d, withdrew %d consents", len(out.Locked), len(out.Disabled), len(out.Recovery), len(out.Consents)),
-		"clients without secret: "+strings.Join(out.Secrets, " "), "clients disabled: "+strings.Join(out.Clients, " "), "not there any more: "+strings.Join(out.Gone, " "))
+		"clients without secret: "+strings.Join(out.Secrets, " "), "clients disabled: "+strings.Join(out.Clients, " "), "APIs that lost something: "+strings.Join(out.APIs, " "), "not there any more: "+strings.Join(out.Gone, " "))
 }
 
 // witnesses are the files outside the database that say what it held.

@@ -10,12 +10,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"ellis.example/idp/internal/api"
 	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/witness"
 )
@@ -354,5 +356,74 @@ func TestRestore_RefusesWhatIsNoBackup(t *testing.T) {
 		if left, _ := filepath.Glob(file + "*"); len(left) > 0 {
 			t.Errorf("%s: it leaves %v", name, left)
 		}
+	}
+}
+
+func TestAuditVerify_SaysHowOldTheCopiesOutsideAre(t *testing.T) {
+	t.Parallel()
+	w := newRestoring(t)
+	w.signedIn(ben)
+	w.must(w.p.points.Once(t.Context()))
+	w.ok(nil, "audit", "export", w.export, "--database", "sqlite:"+w.file)
+	args := []string{"audit", "verify", "--database", "sqlite:" + w.file, "--issuer", w.issuer, "--kek-file", w.kek, "--checkpoint-file", w.points, "--audit", w.export, "--max-age", "1h"}
+	report := func() map[string]outsideReport {
+		t.Helper()
+		var r struct{ Outside []outsideReport }
+		w.ok(&r, args...)
+		out := map[string]outsideReport{}
+		for _, o := range r.Outside {
+			out[o.Copy] = o
+		}
+		return out
+	}
+	for what, o := range report() {
+		if o.Lacks != 0 || o.Age > 60 {
+			t.Errorf("%s: %+v", what, o)
+		}
+	}
+	w.as("machine", "/token", machineForm())
+	if got := report(); len(got) != 2 || got["checkpoint"].Lacks == 0 || got["export"].Lacks != got["checkpoint"].Lacks {
+		t.Errorf("%+v", got)
+	}
+	w.clock.Advance(-3 * time.Hour)
+	again := filepath.Join(w.dir, "old")
+	w.p.points.File = again
+	w.must(w.p.points.Once(t.Context()))
+	if status, _ := w.command(nil, append(slices.Clone(args), "--checkpoint-file", again)...); status != exitOK {
+		t.Errorf("old, and nothing is lacking: status %d", status)
+	}
+	w.as("machine", "/token", machineForm())
+	if status, _ := w.command(nil, append(slices.Clone(args), "--checkpoint-file", again)...); status != exitFailed {
+		t.Errorf("old, and something is lacking: status %d", status)
+	}
+}
+
+// A scope that was taken from an API and a client that was disabled after the copy was made do not come back with it.
+func TestRestore_WhatWasTakenFromAPIsAndClientsStaysTaken(t *testing.T) {
+	t.Parallel()
+	w := newRestoring(t)
+	saved, file := filepath.Join(w.dir, "saved"), filepath.Join(w.dir, "new.db")
+	w.ok(nil, "backup", saved, "--database", "sqlite:"+w.file)
+	w.today()
+	_, err := w.admin().UpdateClient(t.Context(), "post", func(c *client.Client) error { c.Disabled = true; return nil }, "operator:test")
+	w.must(err)
+	_, err = w.admin().UpdateAPI(t.Context(), "cases", func(a *api.API) error {
+		a.Scopes = slices.DeleteFunc(slices.Clone(a.Scopes), func(s api.Scope) bool { return s.Name == "cases.read" })
+		return nil
+	}, "operator:test")
+	w.must(err)
+	w.must(w.p.points.Once(t.Context()))
+	w.ok(nil, "audit", "export", w.export, "--database", "sqlite:"+w.file)
+	w.ok(nil, "restore", saved, "--database", "sqlite:"+file)
+	var done struct{ APIs, Clients []string }
+	w.ok(&done, w.accept(file, w.points, "--audit", w.export)...)
+	if !slices.Equal(done.APIs, []string{"cases"}) || !slices.Equal(done.Clients, []string{"post"}) {
+		t.Errorf("%+v", done)
+	}
+	w.today()
+	w.must(w.serve(file, w.points))
+	w.wants("a scope that is gone", w.as("machine", "/token", machineForm()), http.StatusBadRequest, "invalid_scope")
+	if c, err := w.p.store.Client(t.Context(), "post"); err != nil || !c.Disabled {
+		t.Errorf("the client: %+v, %v", c, err)
 	}
 }

@@ -179,7 +179,7 @@ func (s *state) planAPI(a api.API, by string) (planned, error) {
 	if err := refuse(lines); err != nil {
 		return planned{}, err
 	}
-	e := audit.Event{Type: "api.created", Outcome: audit.Allowed, Actor: by, Detail: map[string]string{"api": a.ID}}
+	e := audit.Event{Type: "api.created", Outcome: audit.Allowed, Actor: by, Detail: a.Facts()}
 	p := planned{api: APIResult{a.ID, Unchanged}, algs: []string{a.SigningAlg}}
 	old := s.api(a.ID)
 	switch {

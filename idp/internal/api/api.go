@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"ellis.example/idp/internal/fault"
 )
@@ -22,6 +23,16 @@ type API struct {
 type Scope struct {
 	Name  string            `json:"name" yaml:"name"`
 	Words map[string]string `json:"words" yaml:",inline"`
+}
+
+// Facts are what the audit keeps of a registration: all that decides who gets in. A restore goes by them, so that a scope that
+// was taken away does not come back.
+func (a API) Facts() map[string]string {
+	var scopes []string
+	for _, s := range a.Scopes {
+		scopes = append(scopes, s.Name)
+	}
+	return map[string]string{"api": a.ID, "audience": a.Audience, "signing_alg": a.SigningAlg, "server": a.ClientID, "scopes": strings.Join(scopes, " ")}
 }
 
 // ErrNotFound is returned when no such API is registered.

@@ -2,11 +2,14 @@ package epoch_test
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"testing"
 	"time"
 
 	"ellis.example/idp/internal/account"
+	"ellis.example/idp/internal/api"
+	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/epoch"
 	"ellis.example/idp/internal/feed"
@@ -18,6 +21,8 @@ type restored struct {
 	epoch.Store
 	lines    []string
 	people   map[string]account.Status
+	apis     []api.API
+	updated  []api.API
 	statuses map[string][2]account.Status // what they are brought to, and from where
 }
 
@@ -29,12 +34,16 @@ func (r *restored) Commit(_ context.Context, u unit.Unit) error {
 		switch w := w.(type) {
 		case feed.RaiseEpoch:
 			r.lines = append(r.lines, w.Line)
+		case api.Update:
+			r.updated = append(r.updated, w.API)
 		case account.SetStatus:
 			r.statuses[w.Account] = [2]account.Status{w.From, w.Status}
 		}
 	}
 	return nil
 }
+
+func (r *restored) APIs(context.Context) ([]api.API, error) { return r.apis, nil }
 
 func (r *restored) Account(_ context.Context, id string) (account.Account, error) {
 	if s, there := r.people[id]; there {
@@ -77,6 +86,51 @@ func TestAccept_ALockAndADisablingStandBesideEachOther(t *testing.T) {
 		_, err := epoch.Accept(t.Context(), epoch.Deps{Store: r, Commit: r, Keys: r, Clock: clock.NewFake(time.Now())}, epoch.Request{Replay: c.plan, Lock: c.lock})
 		if err != nil || !reflect.DeepEqual(r.statuses, c.want) {
 			t.Errorf("%s: %v, want %v (%v)", name, r.statuses, c.want, err)
+		}
+	}
+}
+
+// What an API lost after the copy was made does not come back with it.
+func TestAccept_AnAPIKeepsOnlyWhatItStillHad(t *testing.T) {
+	t.Parallel()
+	cases := api.API{ID: "cases", Audience: "https://api.example.org", SigningAlg: "ES256", ClientID: "server", Version: 7, Scopes: []api.Scope{{Name: "read"}, {Name: "write"}}}
+	facts := func(change map[string]string) map[string]string {
+		f := cases.Facts()
+		maps.Copy(f, change)
+		return f
+	}
+	with := func(server string, scopes ...string) []api.API {
+		a := cases
+		a.ClientID, a.Scopes = server, []api.Scope{}
+		for _, s := range scopes {
+			a.Scopes = append(a.Scopes, api.Scope{Name: s})
+		}
+		return []api.API{a}
+	}
+	for name, c := range map[string]struct {
+		said []map[string]string // by each change, in order
+		want []api.API
+	}{
+		"nothing":                             {nil, nil},
+		"words alone":                         {[]map[string]string{facts(nil)}, nil},
+		"a scope":                             {[]map[string]string{facts(map[string]string{"scopes": "read"})}, with("server", "read")},
+		"a scope, for another":                {[]map[string]string{facts(map[string]string{"scopes": "write delete"})}, with("server", "write")},
+		"a scope, and got it again":           {[]map[string]string{facts(map[string]string{"scopes": "read"}), facts(nil)}, nil},
+		"its server":                          {[]map[string]string{facts(map[string]string{"server": ""})}, with("", "read", "write")},
+		"its server, for another":             {[]map[string]string{facts(map[string]string{"server": "second"})}, with("", "read", "write")},
+		"its audience":                        {[]map[string]string{facts(map[string]string{"audience": "https://api.example.net"})}, with("server")},
+		"its algorithm":                       {[]map[string]string{facts(map[string]string{"signing_alg": "PS256"})}, with("server")},
+		"something that an old record hides":  {[]map[string]string{{"api": "cases"}}, with("")},
+		"everything, and is not there at all": {[]map[string]string{{"api": "other"}}, nil},
+	} {
+		var events []audit.Stored
+		for i, d := range c.said {
+			events = append(events, audit.Stored{At: time.Unix(int64(i), 0), Event: audit.Event{Type: "api.updated", Outcome: audit.Allowed, Detail: d}})
+		}
+		r := &restored{apis: []api.API{cases}}
+		_, err := epoch.Accept(t.Context(), epoch.Deps{Store: r, Commit: r, Keys: r, Clock: clock.NewFake(time.Now())}, epoch.Request{Replay: epoch.Later(events)})
+		if err != nil || !reflect.DeepEqual(r.updated, c.want) {
+			t.Errorf("it lost %s: %+v, want %+v (%v)", name, r.updated, c.want, err)
 		}
 	}
 }

@@ -3,10 +3,12 @@ package epoch
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
 	"ellis.example/idp/internal/account"
+	"ellis.example/idp/internal/api"
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/grant"
@@ -23,7 +25,10 @@ type Replay struct {
 	Consents []Withdrawn `json:"consents,omitempty"` // that were withdrawn
 	Secrets  []string    `json:"secrets,omitempty"`  // clients whose secret was replaced
 	Clients  []string    `json:"clients,omitempty"`  // clients that were changed or deleted: disabled until they are registered again
-	Gone     []string    `json:"gone,omitempty"`     // accounts and clients that are not in the database any more
+	APIs     []string    `json:"apis,omitempty"`     // APIs that were changed: what they lost since is taken away again
+	Gone     []string    `json:"gone,omitempty"`     // accounts, clients and APIs that are not in the database any more
+
+	facts map[string]map[string]string // of each API that was changed, as it was last registered
 }
 
 // Withdrawn is a consent that was taken back.
@@ -72,11 +77,24 @@ func (p *Replay) note(e audit.Event) {
 		}
 	case "client.deleted":
 		add(&p.Clients, e.Client)
+	case "api.updated":
+		p.api(e)
+	case "api.created":
+		add(&p.Gone, e.Detail["api"])
 	case "account.created":
 		add(&p.Gone, e.Account)
 	case "client.created":
 		add(&p.Gone, e.Client)
 	}
+}
+
+func (p *Replay) api(e audit.Event) {
+	id := e.Detail["api"]
+	add(&p.APIs, id)
+	if p.facts == nil {
+		p.facts = map[string]map[string]string{}
+	}
+	p.facts[id] = e.Detail
 }
 
 func add[T comparable](list *[]T, v T) {
@@ -92,6 +110,8 @@ type ReplayReader interface {
 	Account(ctx context.Context, id string) (account.Account, error)
 	// Client returns a client. Errors: client.ErrNotFound.
 	Client(ctx context.Context, id string) (client.Client, error)
+	// APIs lists all registered APIs.
+	APIs(ctx context.Context) ([]api.API, error)
 	// Consents lists what an account allowed a client.
 	Consents(ctx context.Context, account, client string) ([]grant.Consent, error)
 }
@@ -103,6 +123,11 @@ func (p Replay) writes(ctx context.Context, store ReplayReader, r Raise) ([]unit
 	if err != nil {
 		return nil, err
 	}
+	apis, err := p.apiWrites(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, apis...)
 	for _, c := range p.Consents {
 		if list, err := store.Consents(ctx, c.Account, c.Client); err != nil {
 			return nil, err
@@ -162,10 +187,42 @@ func (p Replay) accountWrites(ctx context.Context, store ReplayReader, r Raise) 
 	return out, nil
 }
 
+// apiWrites take from APIs what they lost. One of which the audit does not say enough, or that is otherwise another than it was,
+// is closed until it is registered again: no scope of it is given, and its server is not believed.
+func (p Replay) apiWrites(ctx context.Context, store ReplayReader) (out []unit.Write, err error) {
+	if len(p.APIs) == 0 {
+		return nil, nil
+	}
+	list, err := store.APIs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range list {
+		if !slices.Contains(p.APIs, a.ID) {
+			continue
+		}
+		was, is := a.Facts(), p.facts[a.ID]
+		scopes, said := is["scopes"]
+		if !said || is["audience"] != was["audience"] || is["signing_alg"] != was["signing_alg"] {
+			scopes = ""
+		}
+		if !said || is["server"] != a.ClientID {
+			a.ClientID = ""
+		}
+		left := strings.Fields(scopes)
+		a.Scopes = slices.DeleteFunc(slices.Clone(a.Scopes), func(s api.Scope) bool { return !slices.Contains(left, s.Name) })
+		if !maps.Equal(was, a.Facts()) {
+			out = append(out, api.Update{API: a})
+		}
+	}
+	return out, nil
+}
+
 // detail is the plan as the audit keeps it: how many of each.
 func (p Replay) detail() map[string]string {
 	return map[string]string{
 		"lost": num(p.Events), "locked": num(int64(len(p.Locked))), "disabled": num(int64(len(p.Disabled))), "recovery": num(int64(len(p.Recovery))),
 		"consents": num(int64(len(p.Consents))), "secrets": strings.Join(p.Secrets, " "), "clients": strings.Join(p.Clients, " "),
+		"apis": strings.Join(p.APIs, " "),
 	}
 }
