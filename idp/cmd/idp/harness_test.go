@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -61,9 +60,10 @@ clients:
   - {client_id: letters, client_name: Letter Resource Server, grant_types: [client_credentials], scope: "", apis: []}
 `
 
-// template is a database with keys, clients and people, made once per process: most of a start is making keys.
+// template is a database with keys, clients and people, made once per process and kind: most of a start is making keys.
 type template struct {
-	db      []byte
+	db      []byte            // of SQLite
+	dsn     string            // of PostgreSQL; copied from, and nobody is connected to it
 	secrets map[string]string // client_id → secret
 	people  map[string]string // address → account id
 }
@@ -72,33 +72,25 @@ var (
 	testKEK    = bytes.Repeat([]byte{7}, 32)
 	testPepper = bytes.Repeat([]byte{9}, 32)
 	cheap      = factor.Params{Memory: 8, Time: 1, Threads: 1}
-	prepared   = sync.OnceValues(makeTemplate)
 )
 
-func makeTemplate() (_ template, err error) {
+// makeTemplate fills an empty database.
+func makeTemplate(database string) (_ template, err error) {
 	t := template{secrets: map[string]string{}, people: map[string]string{}}
-	dir, err := os.MkdirTemp("", "idp-template-")
+	ctx := context.Background()
+	s, err := testSettings("http://127.0.0.1:1", "", clock.NewFake(epoch), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return t, err
 	}
-	defer os.RemoveAll(dir)
-	ctx, file := context.Background(), filepath.Join(dir, "idp.db")
-	s, err := testSettings("http://127.0.0.1:1", file, clock.NewFake(epoch), slog.New(slog.DiscardHandler))
-	if err != nil {
-		return t, err
-	}
+	s.database = database
 	p, err := assemble(ctx, s)
 	if err != nil {
 		return t, err
 	}
 	if err := t.fill(ctx, p); err != nil {
-		return t, err
+		return t, errors.Join(err, p.close())
 	}
-	if err := p.close(); err != nil {
-		return t, err
-	}
-	t.db, err = os.ReadFile(file)
-	return t, err
+	return t, p.close()
 }
 
 // fill registers and opens what every world has.
@@ -139,14 +131,18 @@ func testSettings(issuer, file string, c clock.Clock, log *slog.Logger) (setting
 	}, err
 }
 
-// world is one provider behind real HTTP, with a clock of its own that stands still.
+// world is a provider behind real HTTP, with a clock of its own that stands still.
 type world struct {
 	*testing.T
 	template
+	on     kind
 	p      *provider
+	all    []*provider // its replicas; p is the first
 	clock  *clock.Fake
 	issuer string
-	file   string // of the database
+	file   string // of the database, if it is SQLite
+	dsn    string // of the database, if it is PostgreSQL
+	beside beside
 	http   *http.Client
 	log    *logBuffer
 	public *atomic.Pointer[http.Handler] // what answers; a test may put another provider in its place
@@ -170,49 +166,53 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// newWorld starts a provider. change may alter its settings.
+// newWorld starts a provider that is one process with everything in it. change may alter its settings.
 func newWorld(t *testing.T, change ...func(*settings)) *world {
 	t.Helper()
-	tpl, err := prepared()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{T: t, template: tpl, clock: clock.NewFake(epoch.Add(time.Hour)), file: filepath.Join(t.TempDir(), "idp.db"), log: &logBuffer{}}
-	if err := os.WriteFile(w.file, tpl.db, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	return embedded.world(t, change...)
+}
+
+// world starts a provider on a kind of store. change may alter its settings.
+func (k kind) world(t *testing.T, change ...func(*settings)) *world {
+	t.Helper()
+	w := &world{T: t, on: k, clock: clock.NewFake(epoch.Add(time.Hour)), log: &logBuffer{}}
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.must(err)
 	w.issuer = "http://" + l.Addr().String()
-	s, err := testSettings(w.issuer, w.file, w.clock, slog.New(slog.NewJSONHandler(w.log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, err := testSettings(w.issuer, "", w.clock, slog.New(slog.NewJSONHandler(w.log, nil)))
+	w.must(err)
+	w.keep(&s)
 	for _, f := range change {
 		f(&s)
 	}
-	if w.p, err = assemble(t.Context(), s); err != nil {
-		t.Fatal(err)
+	for range k.replicas() {
+		p, err := assemble(t.Context(), s)
+		w.must(err)
+		t.Cleanup(func() { _ = p.close() }) // a test may have closed it before
+		w.all = append(w.all, p)
 	}
-	if _, err := w.p.leader.Try(t.Context()); err != nil { // to the tests' own turns of jobs and mail
-		t.Fatal(err)
-	}
+	w.p = w.all[0]
+	_, err = w.p.leader.Try(t.Context()) // to the tests' own turns of jobs and mail
+	w.must(err)
+	w.serve(l)
+	return w
+}
+
+// serve lets the replicas take turns: each request goes to another one than the last.
+func (w *world) serve(l net.Listener) {
+	var n atomic.Uint64
+	turns := http.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.all[n.Add(1)%uint64(len(w.all))].public.ServeHTTP(rw, r)
+	}))
 	w.public = &atomic.Pointer[http.Handler]{}
-	w.public.Store(&w.p.public)
+	w.public.Store(&turns)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { (*w.public.Load()).ServeHTTP(rw, r) }))
 	_ = srv.Listener.Close()
 	srv.Listener, srv.Config.MaxHeaderBytes = l, 32<<10
 	srv.Start()
 	tr := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
 	w.http = &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	t.Cleanup(func() {
-		tr.CloseIdleConnections()
-		srv.Close()
-		_ = w.p.close() // a test may have closed it before
-	})
-	return w
+	w.Cleanup(func() { tr.CloseIdleConnections(); srv.Close() })
 }
 
 // must ends the test on an error that is nothing of what it is about.

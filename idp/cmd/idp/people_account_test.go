@@ -108,16 +108,18 @@ func TestPasswordChange_EndsWhatTheOldOneOpened(t *testing.T) {
 // Guesses at the old password in an open session are counted like those at the door.
 func TestAttack_F09_AnOpenSessionGuessesNoPassword(t *testing.T) {
 	t.Parallel()
-	w := newPeople(t)
-	b := w.signedIn(ana)
-	var got []int
-	for range 7 {
-		got = append(got, b.get("/account/password").submit("current_password", "not the old password", "new_password", "another lamp on that jetty").status)
-	}
-	if !slices.Equal(got, []int{422, 422, 422, 422, 422, 429, 429}) {
-		t.Errorf("seven guesses: %v", got)
-	}
-	w.shows("the right one", b.get("/account/password").submit("current_password", pass, "new_password", "another lamp on that jetty"), http.StatusTooManyRequests, "Please wait a little")
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.people(t)
+		b := w.signedIn(ana)
+		var got []int
+		for range 7 {
+			got = append(got, b.get("/account/password").submit("current_password", "not the old password", "new_password", "another lamp on that jetty").status)
+		}
+		if !slices.Equal(got, []int{422, 422, 422, 422, 422, 429, 429}) {
+			t.Errorf("seven guesses: %v", got)
+		}
+		w.shows("the right one", b.get("/account/password").submit("current_password", pass, "new_password", "another lamp on that jetty"), http.StatusTooManyRequests, "Please wait a little")
+	})
 }
 
 // Of two who change a password at once one does, and the other is told.

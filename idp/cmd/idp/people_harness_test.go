@@ -34,12 +34,18 @@ type peopleWorld struct {
 
 func newPeople(t *testing.T, change ...func(*settings)) *peopleWorld {
 	t.Helper()
+	return embedded.people(t, change...)
+}
+
+// people is world whose mail arrives.
+func (k kind) people(t *testing.T, change ...func(*settings)) *peopleWorld {
+	t.Helper()
 	box := newPeopleBox(t)
 	relay, err := notify.NewRelay("smtp://"+box.addr, "Ellis <no-reply@example.org>")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, append([]func(*settings){func(s *settings) { s.relay = relay }}, change...)...)
+	w := k.world(t, append([]func(*settings){func(s *settings) { s.relay = relay }}, change...)...)
 	return &peopleWorld{w, box}
 }
 

@@ -62,77 +62,81 @@ func (w *peopleWorld) alike(what string, a, b *page, names ...string) {
 // Sign-up: page, headers and cookies are the same; only the mail differs, and it goes to the owner.
 func TestAttack_F01_SignUpDoesNotTellWhoHasAnAccount(t *testing.T) {
 	t.Parallel()
-	w := newPeople(t)
-	known, unknown := w.browser(), w.browser()
-	for round := range 7 { // past the limit of mails, too
-		var got [2]*page
-		for i, b := range []*browser{known, unknown} {
-			to, v := b.get("/signup").filled("email", []string{"ana@example.org", "eva@example.org"}[i])
-			got[i] = b.once(http.MethodPost, to, v)
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.people(t)
+		known, unknown := w.browser(), w.browser()
+		for round := range 7 { // past the limit of mails, too
+			var got [2]*page
+			for i, b := range []*browser{known, unknown} {
+				to, v := b.get("/signup").filled("email", []string{"ana@example.org", "eva@example.org"}[i])
+				got[i] = b.once(http.MethodPost, to, v)
+			}
+			w.alike("sign-up", got[0], got[1])
+			w.alike("check", known.get("/signup/check"), unknown.get("/signup/check"), "ana@example.org", "eva@example.org")
+			if t.Failed() {
+				t.Fatal("in round", round)
+			}
 		}
-		w.alike("sign-up", got[0], got[1])
-		w.alike("check", known.get("/signup/check"), unknown.get("/signup/check"), "ana@example.org", "eva@example.org")
-		if t.Failed() {
-			t.Fatal("in round", round)
+		m := w.mailTo(ana)
+		if m.subject != "You already have an account" || peopleLink.MatchString(m.text) || !strings.Contains(m.text, w.issuer+"/signin") {
+			t.Errorf("the owner got %q:\n%s", m.subject, m.text)
 		}
-	}
-	m := w.mailTo(ana)
-	if m.subject != "You already have an account" || peopleLink.MatchString(m.text) || !strings.Contains(m.text, w.issuer+"/signin") {
-		t.Errorf("the owner got %q:\n%s", m.subject, m.text)
-	}
-	if peopleLink.MatchString(m.html) {
-		t.Error("the owner's mail has a link to open a second account")
-	}
-	var a, e int
-	for _, m := range w.mails() {
-		if slices.Equal(m.to, []string{ana}) {
-			a++
-		} else if slices.Equal(m.to, []string{"eva@example.org"}) {
-			e++
+		if peopleLink.MatchString(m.html) {
+			t.Error("the owner's mail has a link to open a second account")
 		}
-	}
-	if a != 5 || e != 5 {
-		t.Errorf("%d mails to the owner, %d to the newcomer, want 5 and 5", a, e)
-	}
+		var a, e int
+		for _, m := range w.mails() {
+			if slices.Equal(m.to, []string{ana}) {
+				a++
+			} else if slices.Equal(m.to, []string{"eva@example.org"}) {
+				e++
+			}
+		}
+		if a != 5 || e != 5 {
+			t.Errorf("%d mails to the owner, %d to the newcomer, want 5 and 5", a, e)
+		}
+	})
 }
 
 // Sign-in: wrong password, unknown name, disabled account, one answer; and they slow down and lock alike.
 func TestAttack_F04_UnknownNamesAreThrottledAlike(t *testing.T) {
 	t.Parallel()
-	w := newPeople(t)
-	w.must(w.peopleAdmin().Disable(w.Context(), ben, "test", "operator:test"))
-	names := []string{"ana@example.org", "eva@example.org", "ben@example.org"}
-	tries := make([]struct {
-		b  *browser
-		to string
-		v  url.Values
-	}, len(names))
-	for i, n := range names {
-		tries[i].b = w.browser()
-		tries[i].to, tries[i].v = tries[i].b.get("/signin").filled("identifier", n, "password", "wrong password of some length")
-	}
-	throttled := 0
-	for range 9 {
-		var got []*page
-		for _, a := range tries {
-			got = append(got, a.b.once(http.MethodPost, a.to, a.v))
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.people(t)
+		w.must(w.peopleAdmin().Disable(w.Context(), ben, "test", "operator:test"))
+		names := []string{"ana@example.org", "eva@example.org", "ben@example.org"}
+		tries := make([]struct {
+			b  *browser
+			to string
+			v  url.Values
+		}, len(names))
+		for i, n := range names {
+			tries[i].b = w.browser()
+			tries[i].to, tries[i].v = tries[i].b.get("/signin").filled("identifier", n, "password", "wrong password of some length")
 		}
-		for i := 1; i < len(got); i++ {
-			w.alike(names[i], got[0], got[i], names...)
-		}
-		if got[0].status == http.StatusTooManyRequests {
-			throttled++
-			if got[0].header.Get("Retry-After") == "" {
-				t.Error("429 without Retry-After")
+		throttled := 0
+		for range 9 {
+			var got []*page
+			for _, a := range tries {
+				got = append(got, a.b.once(http.MethodPost, a.to, a.v))
+			}
+			for i := 1; i < len(got); i++ {
+				w.alike(names[i], got[0], got[i], names...)
+			}
+			if got[0].status == http.StatusTooManyRequests {
+				throttled++
+				if got[0].header.Get("Retry-After") == "" {
+					t.Error("429 without Retry-After")
+				}
 			}
 		}
-	}
-	if throttled == 0 {
-		t.Error("nine wrong passwords at once were not slowed down")
-	}
-	if a, b := w.rows("ana@example.org"), w.rows("eva@example.org"); a == 0 || b == 0 {
-		t.Error("a refused attempt left no trace", a, b)
-	}
+		if throttled == 0 {
+			t.Error("nine wrong passwords at once were not slowed down")
+		}
+		if a, b := w.rows("ana@example.org"), w.rows("eva@example.org"); a == 0 || b == 0 {
+			t.Error("a refused attempt left no trace", a, b)
+		}
+	})
 }
 
 // rows counts audit events of refused sign-ins; the address itself is never among what they say.
@@ -147,22 +151,24 @@ func (w *peopleWorld) rows(address string) int {
 // User name, address and every spelling of them run on one counter.
 func TestAttack_F06_SpellingsOfOneIdentifierShareACounter(t *testing.T) {
 	t.Parallel()
-	w := newPeople(t)
-	w.signUp(w.browser(), "Mia.Berg@example.org", "username", "Mia.B")
-	b := w.browser()
-	to, v := b.get("/signin").filled("password", "wrong password of some length")
-	for i, name := range []string{"mia.berg@example.org", "MIA.BERG@EXAMPLE.ORG", "mia.b", "MIA.B", "ｍｉａ.b"} {
-		v.Set("identifier", name)
-		if p := b.once(http.MethodPost, to, v); p.status != http.StatusUnprocessableEntity {
-			t.Errorf("guess %d as %s: %d", i+1, name, p.status)
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.people(t)
+		w.signUp(w.browser(), "Mia.Berg@example.org", "username", "Mia.B")
+		b := w.browser()
+		to, v := b.get("/signin").filled("password", "wrong password of some length")
+		for i, name := range []string{"mia.berg@example.org", "MIA.BERG@EXAMPLE.ORG", "mia.b", "MIA.B", "ｍｉａ.b"} {
+			v.Set("identifier", name)
+			if p := b.once(http.MethodPost, to, v); p.status != http.StatusUnprocessableEntity {
+				t.Errorf("guess %d as %s: %d", i+1, name, p.status)
+			}
 		}
-	}
-	for _, name := range []string{"mia.berg@example.org", " Mia.B ", "ｍｉａ.berg@example.org", "mia.berg@ｅxample.org"} {
-		v.Set("identifier", name)
-		if p := b.once(http.MethodPost, to, v); p.status != http.StatusTooManyRequests {
-			t.Errorf("sixth guess as %s: %d", name, p.status)
+		for _, name := range []string{"mia.berg@example.org", " Mia.B ", "ｍｉａ.berg@example.org", "mia.berg@ｅxample.org"} {
+			v.Set("identifier", name)
+			if p := b.once(http.MethodPost, to, v); p.status != http.StatusTooManyRequests {
+				t.Errorf("sixth guess as %s: %d", name, p.status)
+			}
 		}
-	}
+	})
 }
 
 // What nobody can have as a name is refused like a wrong one, and one person's slip does not stop the next.

@@ -109,26 +109,28 @@ func TestPassword_TakesAnyTextOfFifteenCharacters(t *testing.T) {
 // The whole password counts, and one that is typed in another form of Unicode is the same.
 func TestAttack_I13_LongPasswordsAreVerifiedWhole(t *testing.T) {
 	t.Parallel()
-	w := newPeople(t)
-	for _, n := range []int{64, 73, 256, 1024} {
-		email, pw := "n"+strconv.Itoa(n)+"@example.net", jumble(n)
-		w.signUp(w.browser(), email, "password", pw)
-		for what, wrong := range map[string]string{"another end": pw[:n-1] + "0", "no end": pw[:n-1], "72 bytes": pw[:min(72, n-1)], "upper case": strings.ToUpper(pw), "a space more": pw + " ", "a space before": " " + pw} {
-			if w.opens(email, wrong) {
-				t.Errorf("%d characters: %s opens too", n, what)
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.people(t)
+		for _, n := range []int{64, 73, 256, 1024} {
+			email, pw := "n"+strconv.Itoa(n)+"@example.net", jumble(n)
+			w.signUp(w.browser(), email, "password", pw)
+			for what, wrong := range map[string]string{"another end": pw[:n-1] + "0", "no end": pw[:n-1], "72 bytes": pw[:min(72, n-1)], "upper case": strings.ToUpper(pw), "a space more": pw + " ", "a space before": " " + pw} {
+				if w.opens(email, wrong) {
+					t.Errorf("%d characters: %s opens too", n, what)
+				}
+			}
+			if !w.opens(email, pw) {
+				t.Errorf("%d characters: the right one does not open", n)
 			}
 		}
-		if !w.opens(email, pw) {
-			t.Errorf("%d characters: the right one does not open", n)
+		const typed = "Añoranza ｅｎ el páramo ﬁnal Å"
+		w.signUp(w.browser(), "uni@example.net", "password", norm.NFC.String(typed))
+		for name, form := range map[string]string{"NFC": norm.NFC.String(typed), "NFD": norm.NFD.String(typed), "NFKC": norm.NFKC.String(typed), "NFKD": norm.NFKD.String(typed)} {
+			if !w.opens("uni@example.net", form) {
+				t.Errorf("typed as %s it does not open", name)
+			}
 		}
-	}
-	const typed = "Añoranza ｅｎ el páramo ﬁnal Å"
-	w.signUp(w.browser(), "uni@example.net", "password", norm.NFC.String(typed))
-	for name, form := range map[string]string{"NFC": norm.NFC.String(typed), "NFD": norm.NFD.String(typed), "NFKC": norm.NFKC.String(typed), "NFKD": norm.NFKD.String(typed)} {
-		if !w.opens("uni@example.net", form) {
-			t.Errorf("typed as %s it does not open", name)
-		}
-	}
+	})
 }
 
 // What is too long is refused before it is hashed: here a hash would take minutes and a gigabyte.
@@ -305,46 +307,50 @@ func TestAttack_F12_NobodyLearnsHowManyAccountsThereAre(t *testing.T) {
 // Who is locked is locked in what was begun before, too.
 func TestAttack_F09_ALockHoldsForAFormThatIsOpen(t *testing.T) {
 	t.Parallel()
-	w := newPeople(t)
-	open := w.browser()
-	to, v := open.get("/signin").filled("identifier", ana, "password", pass)
-	for range 6 {
-		guess := w.browser()
-		where, form := guess.get("/signin").filled("identifier", ana, "password", "wrong password of some length")
-		guess.once(http.MethodPost, where, form)
-	}
-	if p := open.once(http.MethodPost, to, v); p.status != http.StatusTooManyRequests || open.isIn() {
-		t.Errorf("a form that was opened before: %d", p.status)
-	}
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.people(t)
+		open := w.browser()
+		to, v := open.get("/signin").filled("identifier", ana, "password", pass)
+		for range 6 {
+			guess := w.browser()
+			where, form := guess.get("/signin").filled("identifier", ana, "password", "wrong password of some length")
+			guess.once(http.MethodPost, where, form)
+		}
+		if p := open.once(http.MethodPost, to, v); p.status != http.StatusTooManyRequests || open.isIn() {
+			t.Errorf("a form that was opened before: %d", p.status)
+		}
+	})
 }
 
 func TestAttack_F09_ADisabledAccountFinishesNothing(t *testing.T) {
 	t.Parallel()
-	w := newPeople(t)
-	pending, code := w.browser(), w.code()
-	p := pending.get("/account").submit("identifier", ben, "password", pass)
-	to, v := p.filled("code", code)
-	in := w.browser()
-	in.newCode(ben, "web")
-	unredeemed := in.newCode(ben, "web")
-	tokens := w.tokens(ben, "web")
-	form := w.browser()
-	signin, password := form.get("/signin").filled("identifier", ben, "password", pass)
-	w.must(w.peopleAdmin().Disable(w.Context(), ben, "test", "operator:test"))
-	if p := pending.once(http.MethodPost, to, v); p.status/100 == 2 || pending.isIn() {
-		t.Errorf("a second factor: %d", p.status)
-	}
-	if p := form.once(http.MethodPost, signin, password); p.status != http.StatusUnprocessableEntity {
-		t.Errorf("a password form: %d", p.status)
-	}
-	w.wants("a code", w.redeem("web", unredeemed), http.StatusBadRequest, "invalid_grant")
-	w.wants("a refresh token", w.refresh("web", tokens.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
-	if in.isIn() {
-		t.Error("a session goes on")
-	}
-	if a := w.userinfo(tokens.str("access_token")); a.status != http.StatusUnauthorized {
-		t.Errorf("an access token: %d", a.status)
-	}
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.people(t)
+		pending, code := w.browser(), w.code()
+		p := pending.get("/account").submit("identifier", ben, "password", pass)
+		to, v := p.filled("code", code)
+		in := w.browser()
+		in.newCode(ben, "web")
+		unredeemed := in.newCode(ben, "web")
+		tokens := w.tokens(ben, "web")
+		form := w.browser()
+		signin, password := form.get("/signin").filled("identifier", ben, "password", pass)
+		w.must(w.peopleAdmin().Disable(w.Context(), ben, "test", "operator:test"))
+		if p := pending.once(http.MethodPost, to, v); p.status/100 == 2 || pending.isIn() {
+			t.Errorf("a second factor: %d", p.status)
+		}
+		if p := form.once(http.MethodPost, signin, password); p.status != http.StatusUnprocessableEntity {
+			t.Errorf("a password form: %d", p.status)
+		}
+		w.wants("a code", w.redeem("web", unredeemed), http.StatusBadRequest, "invalid_grant")
+		w.wants("a refresh token", w.refresh("web", tokens.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
+		if in.isIn() {
+			t.Error("a session goes on")
+		}
+		if a := w.userinfo(tokens.str("access_token")); a.status != http.StatusUnauthorized {
+			t.Errorf("an access token: %d", a.status)
+		}
+	})
 }
 
 // Password managers find every field, and nothing keeps people from pasting.

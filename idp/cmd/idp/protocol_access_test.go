@@ -173,28 +173,30 @@ func TestIntrospection_OfAMachineThatLostWhatItsTokenWasFor(t *testing.T) {
 
 func TestAttack_B21_IntrospectionTellsNobodyElse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	cases := w.redeem("web", b.newCode(ana, "web"))
-	letters := w.redeem("web", b.newCode(ana, "web", "scope", "openid letters.read"))
-	info := w.redeem("web", b.newCode(ana, "web", "scope", "openid"))
-	dead := w.redeem("web", b.newCode(ana, "web"))
-	w.as("web", "/revoke", url.Values{"token": {dead.str("access_token")}})
-	unknown := w.as("letters", "/introspect", url.Values{"token": {"nonsense"}})
-	if unknown.status != http.StatusOK || strings.TrimSpace(unknown.body) != `{"active":false}` {
-		t.Fatal(unknown.status, unknown.body)
-	}
-	for name, q := range map[string][2]string{
-		"another API's": {"letters", cases.str("access_token")}, "the other way round": {"cases", letters.str("access_token")}, "for UserInfo": {"cases", info.str("access_token")},
-		"another client's access token": {"post", cases.str("access_token")}, "another client's refresh token": {"post", cases.str("refresh_token")}, "a refresh token, to the API": {"cases", cases.str("refresh_token")},
-		"a machine's, to another API": {"letters", w.machine("machine").str("access_token")}, "an ID token": {"web", cases.str("id_token")}, "a revoked one": {"cases", dead.str("access_token")}, "its refresh token": {"web", "ert_" + strings.Repeat("A", 50)},
-		"a code": {"web", b.newCode(ana, "web")}, "a client secret": {"web", w.secrets["web"]}, "empty parts": {"web", ".."}, "a long one": {"web", strings.Repeat("a", 20000)},
-	} {
-		a := w.as(q[0], "/introspect", url.Values{"token": {q[1]}})
-		if a.status != unknown.status || a.body != unknown.body || a.header.Get("Cache-Control") != unknown.header.Get("Cache-Control") || a.header.Get("Content-Length") != unknown.header.Get("Content-Length") {
-			t.Errorf("%s: %d %s", name, a.status, a.body)
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.world(t)
+		b := w.browser()
+		cases := w.redeem("web", b.newCode(ana, "web"))
+		letters := w.redeem("web", b.newCode(ana, "web", "scope", "openid letters.read"))
+		info := w.redeem("web", b.newCode(ana, "web", "scope", "openid"))
+		dead := w.redeem("web", b.newCode(ana, "web"))
+		w.as("web", "/revoke", url.Values{"token": {dead.str("access_token")}})
+		unknown := w.as("letters", "/introspect", url.Values{"token": {"nonsense"}})
+		if unknown.status != http.StatusOK || strings.TrimSpace(unknown.body) != `{"active":false}` {
+			t.Fatal(unknown.status, unknown.body)
 		}
-	}
+		for name, q := range map[string][2]string{
+			"another API's": {"letters", cases.str("access_token")}, "the other way round": {"cases", letters.str("access_token")}, "for UserInfo": {"cases", info.str("access_token")},
+			"another client's access token": {"post", cases.str("access_token")}, "another client's refresh token": {"post", cases.str("refresh_token")}, "a refresh token, to the API": {"cases", cases.str("refresh_token")},
+			"a machine's, to another API": {"letters", w.machine("machine").str("access_token")}, "an ID token": {"web", cases.str("id_token")}, "a revoked one": {"cases", dead.str("access_token")}, "its refresh token": {"web", "ert_" + strings.Repeat("A", 50)},
+			"a code": {"web", b.newCode(ana, "web")}, "a client secret": {"web", w.secrets["web"]}, "empty parts": {"web", ".."}, "a long one": {"web", strings.Repeat("a", 20000)},
+		} {
+			a := w.as(q[0], "/introspect", url.Values{"token": {q[1]}})
+			if a.status != unknown.status || a.body != unknown.body || a.header.Get("Cache-Control") != unknown.header.Get("Cache-Control") || a.header.Get("Content-Length") != unknown.header.Get("Content-Length") {
+				t.Errorf("%s: %d %s", name, a.status, a.body)
+			}
+		}
+	})
 }
 
 // revoked fails the test unless a revocation is answered as every one is.
@@ -211,47 +213,51 @@ func (w *world) revoked(client, token string, pairs ...string) {
 
 func TestRevocation_KillsWhatItSays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	first := w.redeem("web", b.newCode(ana, "web"))
-	second := w.refresh("web", first.str("refresh_token"))
-	other := w.redeem("web", b.newCode(ana, "web"))
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.world(t)
+		b := w.browser()
+		first := w.redeem("web", b.newCode(ana, "web"))
+		second := w.refresh("web", first.str("refresh_token"))
+		other := w.redeem("web", b.newCode(ana, "web"))
 
-	w.revoked("web", second.str("access_token"), "token_type_hint", "refresh_token")
-	if w.active("cases", second.str("access_token")) || !w.active("cases", first.str("access_token")) {
-		t.Error("one access token, and that alone")
-	}
-	third := w.refresh("web", second.str("refresh_token"))
-	if third.status != http.StatusOK {
-		t.Fatal("the family went with an access token:", third.body)
-	}
-	w.revoked("web", third.str("refresh_token"), "token_type_hint", "nonsense")
-	for name, token := range map[string]string{"first": first.str("access_token"), "third": third.str("access_token")} {
-		if w.active("cases", token) {
-			t.Errorf("the %s access token outlives its family", name)
+		w.revoked("web", second.str("access_token"), "token_type_hint", "refresh_token")
+		if w.active("cases", second.str("access_token")) || !w.active("cases", first.str("access_token")) {
+			t.Error("one access token, and that alone")
 		}
-	}
-	w.wants("the family", w.refresh("web", third.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
-	if !w.active("cases", other.str("access_token")) || w.refresh("web", other.str("refresh_token")).status != http.StatusOK {
-		t.Error("another grant went with it")
-	}
-	m := w.machine("machine").str("access_token")
-	w.revoked("machine", m)
-	if w.active("cases", m) || !w.active("cases", w.machine("machine").str("access_token")) {
-		t.Error("a machine's token, and that alone")
-	}
-	info := w.tokens(ana, "web", "scope", "openid").str("access_token")
-	w.revoked("web", info)
-	w.wants("UserInfo", w.userinfo(info), http.StatusUnauthorized, "invalid_token")
+		third := w.refresh("web", second.str("refresh_token"))
+		if third.status != http.StatusOK {
+			t.Fatal("the family went with an access token:", third.body)
+		}
+		w.revoked("web", third.str("refresh_token"), "token_type_hint", "nonsense")
+		for name, token := range map[string]string{"first": first.str("access_token"), "third": third.str("access_token")} {
+			if w.active("cases", token) {
+				t.Errorf("the %s access token outlives its family", name)
+			}
+		}
+		w.wants("the family", w.refresh("web", third.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
+		if !w.active("cases", other.str("access_token")) || w.refresh("web", other.str("refresh_token")).status != http.StatusOK {
+			t.Error("another grant went with it")
+		}
+		m := w.machine("machine").str("access_token")
+		w.revoked("machine", m)
+		if w.active("cases", m) || !w.active("cases", w.machine("machine").str("access_token")) {
+			t.Error("a machine's token, and that alone")
+		}
+		info := w.tokens(ana, "web", "scope", "openid").str("access_token")
+		w.revoked("web", info)
+		w.wants("UserInfo", w.userinfo(info), http.StatusUnauthorized, "invalid_token")
+	})
 }
 
 func TestRevocation_OfAnUsedRefreshTokenEndsTheFamily(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	first := w.tokens(ana, "spa")
-	second := w.refresh("spa", first.str("refresh_token"))
-	w.revoked("spa", first.str("refresh_token"))
-	w.wants("its successor", w.refresh("spa", second.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.world(t)
+		first := w.tokens(ana, "spa")
+		second := w.refresh("spa", first.str("refresh_token"))
+		w.revoked("spa", first.str("refresh_token"))
+		w.wants("its successor", w.refresh("spa", second.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
+	})
 }
 
 func TestRevocation_OfWhatIsNoneOfItsBusinessDoesNothing(t *testing.T) {
@@ -272,98 +278,6 @@ func TestRevocation_OfWhatIsNoneOfItsBusinessDoesNothing(t *testing.T) {
 	}
 	w.wants("no token", w.as("web", "/revoke", url.Values{}), http.StatusBadRequest, "invalid_request")
 	w.wants("nobody", w.do(http.MethodPost, "/revoke", url.Values{"token": {"x"}}), http.StatusUnauthorized, "invalid_client")
-}
-
-// deaths are the ways in which an operator or a person ends what a client may do.
-func (w *world) deaths(b *browser) map[string]func() {
-	return map[string]func(){
-		"the consent is withdrawn": func() { b.withdraw("web") },
-		"the client is disabled":   func() { w.disable("web", true) },
-		"the client is deleted":    func() { w.must(w.admin().DeleteClient(w.Context(), "web", "operator:test")); w.later() },
-		"the person is disabled":   func() { w.must(w.peopleAdmin().Disable(w.Context(), ana, "test", "operator:test")) },
-		"the person signs out":     func() { b.logOut() },
-	}
-}
-
-// killed fails the test if a way to end things leaves a code, a flow or a token.
-func killed(t *testing.T, why string) {
-	w := newWorld(t)
-	b := w.browser()
-	a := w.redeem("web", b.newCode(ana, "web"))
-	info := w.redeem("web", b.newCode(ana, "web", "scope", "openid profile")).str("access_token")
-	code := b.newCode(ana, "web")
-	w.deaths(b)[why]()
-	if w.active("cases", a.str("access_token")) {
-		t.Error("the access token stands")
-	}
-	w.wants("UserInfo", w.userinfo(info), http.StatusUnauthorized, "invalid_token")
-	for what, got := range map[string]answer{"refresh": w.refresh("web", a.str("refresh_token")), "code": w.redeem("web", code)} {
-		if got.status == http.StatusOK || (got.str("error") != "invalid_grant" && got.str("error") != "invalid_client") {
-			t.Errorf("%s: %d %s", what, got.status, got.body)
-		}
-	}
-}
-
-func TestAttack_B30_ADisabledAccountsCodesAndTokensAreDead(t *testing.T) {
-	t.Parallel()
-	killed(t, "the person is disabled")
-
-	w := newWorld(t)
-	b := w.browser()
-	p := b.authorize(request("web")).signIn(ana)
-	refresh := w.tokens(ana, "web").str("refresh_token")
-	w.must(w.peopleAdmin().Disable(t.Context(), ana, "test", "operator:test"))
-	if p = p.submit("decision", "allow"); p.out != "" || p.url.Path != "/signin" {
-		t.Error("a consent that was on the screen leads to", p.url.Path, p.out)
-	}
-	w.must(w.peopleAdmin().Enable(t.Context(), ana, "test", "operator:test"))
-	w.wants("enabled again, an old refresh token", w.refresh("web", refresh), http.StatusBadRequest, "invalid_grant")
-	if p := b.get("/account"); p.url.Path != "/signin" {
-		t.Error("enabled again, an old session opens", p.url.Path)
-	}
-}
-
-func TestAttack_B30_EveryReadLooksAtTheAccountAndTheGrantThemselves(t *testing.T) {
-	t.Parallel()
-	for name, end := range map[string]string{"the account": `UPDATE accounts SET status = 'disabled' WHERE email = ?`, "the grant": `UPDATE grants SET revoked_at = 1 WHERE account = (SELECT id FROM accounts WHERE email = ?)`} {
-		w := newWorld(t)
-		b := w.browser()
-		a := w.redeem("web", b.newCode(ana, "web"))
-		info := w.redeem("web", b.newCode(ana, "web", "scope", "openid")).str("access_token")
-		code := b.newCode(ana, "web")
-		w.exec(end, ana) // without what a command ends with it
-		if w.active("cases", a.str("access_token")) || w.active("web", info) || w.active("web", a.str("refresh_token")) {
-			t.Errorf("%s: a token stands", name)
-		}
-		w.wants(name+": UserInfo", w.userinfo(info), http.StatusUnauthorized, "invalid_token")
-		w.wants(name+": refresh", w.refresh("web", a.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
-		w.wants(name+": code", w.redeem("web", code), http.StatusBadRequest, "invalid_grant")
-		if p := b.authorize(request("web", "prompt", "none")); name == "the account" && p.answer(appURI).Get("error") != "login_required" {
-			t.Errorf("%s: single sign-on answers %q", name, p.out)
-		}
-	}
-}
-
-func TestAttack_B32_AWithdrawnGrantAndADisabledClientAreDead(t *testing.T) {
-	t.Parallel()
-	for _, why := range []string{"the consent is withdrawn", "the client is disabled", "the client is deleted", "the person signs out"} {
-		t.Run(why, func(t *testing.T) {
-			t.Parallel()
-			killed(t, why)
-		})
-	}
-	w := newWorld(t)
-	m := w.machine("machine").str("access_token")
-	w.disable("machine", true)
-	if w.active("cases", m) {
-		t.Error("the token of a disabled machine stands")
-	}
-	w.wants("a disabled machine", w.machine("machine"), http.StatusUnauthorized, "invalid_client")
-	p := w.browser().authorize(request("web")).signIn(ana)
-	w.disable("web", true)
-	if p = p.submit("decision", "allow"); p.out != "" || p.status != http.StatusGone && p.status != http.StatusBadRequest {
-		t.Error("a flow of a client that is disabled now:", p.status, p.out)
-	}
 }
 
 func TestClient_ThatLosesAGrantTypeLosesItAtOnce(t *testing.T) {

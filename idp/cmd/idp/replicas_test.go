@@ -2,65 +2,27 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"ellis.example/idp/internal/clock"
-	"ellis.example/idp/internal/notify"
-	"ellis.example/idp/internal/sqldb/pgtest"
 	"ellis.example/idp/internal/store/redisstore/redisdb"
 	"ellis.example/idp/internal/store/redisstore/redistest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
-
-// pair is two providers over one PostgreSQL and one Redis. Each request goes to the other one than the last.
+// pair is two providers over one PostgreSQL and a Redis that is the test's alone, to do with as it likes.
 type pair struct {
 	*peopleWorld
-	all   [2]*provider
 	redis *redistest.Server
 }
 
 func newPair(t *testing.T) *pair {
 	t.Helper()
-	w := &world{T: t, template: template{secrets: map[string]string{}, people: map[string]string{}}, clock: clock.NewFake(epoch), log: &logBuffer{}}
-	p := &pair{peopleWorld: &peopleWorld{w, newPeopleBox(t)}, redis: redistest.Own(t)}
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	w.must(err)
-	w.issuer = "http://" + l.Addr().String()
-	s, err := testSettings(w.issuer, "", w.clock, slog.New(slog.NewJSONHandler(w.log, nil)))
-	w.must(err)
-	s.database, s.redis = pgtest.Database(t), redisdb.Config{URL: p.redis.URL()}
-	s.relay, err = notify.NewRelay("smtp://"+p.box.addr, "Ellis <no-reply@example.org>")
-	w.must(err)
-	for i := range p.all {
-		p.all[i], err = assemble(t.Context(), s)
-		w.must(err)
-		t.Cleanup(func() { _ = p.all[i].close() })
-	}
-	w.p = p.all[0]
-	_, err = w.p.leader.Try(t.Context()) // to the tests' own turns of mail
-	w.must(err)
-	w.must(w.template.fill(t.Context(), w.p))
-	w.clock.Advance(time.Hour)
-	var n atomic.Int64
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { p.all[n.Add(1)%2].public.ServeHTTP(rw, r) }))
-	_ = srv.Listener.Close()
-	srv.Listener = l
-	srv.Start()
-	tr := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
-	w.http = &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	t.Cleanup(func() { tr.CloseIdleConnections(); srv.Close() })
-	return p
+	r := redistest.Own(t)
+	return &pair{shared.people(t, func(s *settings) { s.redis = redisdb.Config{URL: r.URL()} }), r}
 }
 
 // kept is everything that Redis holds, as a copy of an old primary would.
@@ -120,38 +82,71 @@ func TestReplicas_APersonsWayCrossesThemAtEveryStep(t *testing.T) {
 	b.refusal("sign-on after sign-out", request("web", "prompt", "none"), "login_required")
 }
 
-func TestAttack_B07_AcrossReplicasOneOfManyWins(t *testing.T) {
-	t.Parallel()
-	w := newPair(t)
-	code := w.newCode(ana, "web")
+// spent tries to use one thing in many windows at once and counts those that it worked in.
+func spent(n int, use func(i int) bool) (times int) {
 	var won atomic.Int64
-	together(64, func(int) {
-		switch a := w.redeem("web", code); a.status {
-		case http.StatusOK:
+	peopleRace(n, func(i int) {
+		if use(i) {
 			won.Add(1)
-		case http.StatusBadRequest, http.StatusServiceUnavailable:
-		default:
-			t.Error(a.status, a.body)
 		}
 	})
-	if won.Load() != 1 {
-		t.Errorf("%d redeemed one code", won.Load())
+	return int(won.Load())
+}
+
+// Whatever works once works once at all replicas together.
+func TestAttack_B07_AcrossReplicasEachThingIsSpentOnce(t *testing.T) {
+	t.Parallel()
+	w := shared.people(t)
+	const many = 16
+	for what, prepare := range map[string]func() func(i int) bool{
+		"a one-time code": func() func(int) bool {
+			w.nextStep()
+			return w.tabs(many, "/signin/factor", w.totpAt(benSeed, w.clock.Now()))
+		},
+		"a recovery code": func() func(int) bool {
+			return w.tabs(many, "/signin/recovery", w.benCodes(w.signedIn(ben))[0])
+		},
+		"a mailed link": func() func(int) bool {
+			b := w.browser()
+			b.get("/signup").submit("email", "mia@example.org")
+			to, v := b.get(w.linkTo("mia@example.org")).filled("token")
+			return func(int) bool {
+				return strings.HasPrefix(b.twin().once(http.MethodPost, to, v).header.Get("Location"), "/signup/details")
+			}
+		},
+		"a request for consent": func() func(int) bool {
+			b := w.withConsent(ana)
+			p := b.authorize(request("web", "prompt", "consent"))
+			to, v := p.filled("decision", "allow")
+			return func(int) bool { return strings.Contains(b.twin().post(to, v).out, "code=") }
+		},
+		"a client assertion": func() func(int) bool {
+			a := w.assertion("ES256", nil)
+			return func(int) bool { return w.world.proven(a).status == http.StatusOK }
+		},
+		"a code": func() func(int) bool {
+			code := w.newCode(ana, "spa")
+			return func(int) bool { return w.redeem("spa", code).status == http.StatusOK }
+		},
+	} {
+		if n := spent(many, prepare()); n != 1 {
+			t.Errorf("%s worked %d times", what, n)
+		}
 	}
-	token := w.tokens(ana, "web").str("refresh_token")
-	var mu sync.Mutex
-	next := map[string]bool{}
-	together(64, func(int) {
-		a := w.refresh("web", token)
-		if a.status != http.StatusOK && a.status != http.StatusServiceUnavailable {
-			t.Error(a.status, a.body)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		next[a.str("refresh_token")] = true
-	})
-	delete(next, "")
-	if len(next) != 1 {
-		t.Errorf("%d successors of one refresh token", len(next))
+}
+
+// tabs are windows that proved Ben's password, and how to send one code from each. It works where one is signed in afterwards.
+func (w *peopleWorld) tabs(n int, path, code string) func(i int) bool {
+	w.Helper()
+	tabs, to, forms := make([]*browser, n), make([]string, n), make([]url.Values, n)
+	for i := range tabs {
+		p := w.half(ben)
+		tabs[i] = p.b
+		to[i], forms[i] = p.b.get(path+"?flow="+p.url.Query().Get("flow")).filled("code", code)
+	}
+	return func(i int) bool {
+		tabs[i].once(http.MethodPost, to[i], forms[i])
+		return tabs[i].isIn()
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,5 +85,47 @@ func TestAttack_I02_ScopesAreBoundedInNumberAndLength(t *testing.T) {
 	b.refusal("too long", request("web", "scope", "openid "+strings.Repeat("x", 2048)), "invalid_request")
 	if a := w.refresh("web", refresh, "scope", strings.Repeat("openid ", 200)); a.status != http.StatusOK || a.str("scope") != "openid" {
 		t.Error("one scope said again and again:", a.status, a.body)
+	}
+}
+
+// An authorization request in bulk is answered as fast as a plain one, and what is too long for a form is not read to its end.
+func TestAttack_I02_AnAuthorizationRequestInBulkCostsNoMoreThanAPlainOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	ask := func(v url.Values) (least time.Duration, p *page) {
+		least = time.Hour
+		for range 5 {
+			began := time.Now()
+			p = b.once(http.MethodPost, "/authorize", v)
+			least = min(least, time.Since(began))
+		}
+		return least, p
+	}
+	plain, p := ask(request("web"))
+	if p.status != http.StatusSeeOther {
+		t.Fatalf("the yardstick: %d", p.status)
+	}
+	many, deep := crowd(), strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)
+	for _, c := range []struct{ parameter, value, answer string }{
+		{"scope", many, "invalid_request"}, {"acr_values", many, "invalid_request"}, {"prompt", many, "invalid_request"}, {"ui_locales", many, "invalid_request"}, {"id_token_hint", many, "invalid_request"},
+		{"acr_values", strings.Repeat("x ", 1000), "invalid_request"}, {"ui_locales", strings.Repeat("es ", 600), "invalid_request"}, {"max_age", strings.Repeat("9", 2000), "invalid_request"},
+		{"claims", deep, "/authorize?client_id=web&code_challenge="}, {"request", deep, "invalid_request"}, {"login_hint", many, "invalid_request"},
+		{"scope", strings.Repeat("openid ", 100_000), ""}, {"claims", strings.Repeat(deep, 2), ""}, // longer than any form may be
+	} {
+		took, p := ask(request("web", c.parameter, c.value))
+		if took > 5*plain+40*time.Millisecond {
+			t.Errorf("%s of %d bytes: %v, and a plain request %v", c.parameter, len(c.value), took, plain)
+		}
+		if to := p.header.Get("Location"); c.answer == "" && (p.status != http.StatusRequestEntityTooLarge || to != "") || !strings.Contains(to, c.answer) {
+			t.Errorf("%s of %d bytes: %d to %q", c.parameter, len(c.value), p.status, to)
+		}
+	}
+	v := request("web")
+	for i := range 200 {
+		v.Add("resource", casesAPI+"/"+strconv.Itoa(i))
+	}
+	if took, p := ask(v); took > 5*plain+40*time.Millisecond || p.status != http.StatusBadRequest {
+		t.Errorf("200 resources: %d after %v", p.status, took)
 	}
 }

@@ -15,31 +15,35 @@ import (
 
 func TestCode_GivesTokensOnce_SecondUseRevokesTheFirst(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	code := w.newCode(ana, "web")
-	a := w.redeem("web", code)
-	if a.status != http.StatusOK || a.str("token_type") != "Bearer" || a.num("expires_in") != 300 || a.str("scope") != "cases.read offline_access openid" {
-		t.Fatal(a.status, a.body)
-	}
-	if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Pragma") != "no-cache" {
-		t.Error("the answer may be cached", a.header)
-	}
-	w.wants("second use", w.redeem("web", code), http.StatusBadRequest, "invalid_grant")
-	w.wants("refresh token of the first", w.refresh("web", a.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
-	if w.active("cases", a.str("access_token")) {
-		t.Error("the access token of the first use still works")
-	}
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.world(t)
+		code := w.newCode(ana, "web")
+		a := w.redeem("web", code)
+		if a.status != http.StatusOK || a.str("token_type") != "Bearer" || a.num("expires_in") != 300 || a.str("scope") != "cases.read offline_access openid" {
+			t.Fatal(a.status, a.body)
+		}
+		if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Pragma") != "no-cache" {
+			t.Error("the answer may be cached", a.header)
+		}
+		w.wants("second use", w.redeem("web", code), http.StatusBadRequest, "invalid_grant")
+		w.wants("refresh token of the first", w.refresh("web", a.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
+		if w.active("cases", a.str("access_token")) {
+			t.Error("the access token of the first use still works")
+		}
+	})
 }
 
 func TestCode_WrongVerifierKillsIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	for name, wrong := range map[string]string{"wrong": strings.Repeat("x", 43), "none": ""} {
-		code := w.newCode(ana, "web")
-		w.wants(name, w.redeem("web", code, "code_verifier", wrong), http.StatusBadRequest, "invalid_grant")
-		w.wants("right one after "+name, w.redeem("web", code), http.StatusBadRequest, "invalid_grant")
-		w.wants("none after "+name, w.redeem("web", code, "code_verifier", ""), http.StatusBadRequest, "invalid_grant")
-	}
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.world(t)
+		for name, wrong := range map[string]string{"wrong": strings.Repeat("x", 43), "none": ""} {
+			code := w.newCode(ana, "web")
+			w.wants(name, w.redeem("web", code, "code_verifier", wrong), http.StatusBadRequest, "invalid_grant")
+			w.wants("right one after "+name, w.redeem("web", code), http.StatusBadRequest, "invalid_grant")
+			w.wants("none after "+name, w.redeem("web", code, "code_verifier", ""), http.StatusBadRequest, "invalid_grant")
+		}
+	})
 }
 
 func TestCode_RedirectURIMustBeTheOneOfTheRequest(t *testing.T) {
@@ -54,49 +58,53 @@ func TestCode_RedirectURIMustBeTheOneOfTheRequest(t *testing.T) {
 
 func TestAttack_B01_OnlyTheClientOfACodeRedeemsIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	clients := []string{"web", "post", "key", "spa", "native"}
-	b := w.browser()
-	for _, owner := range clients {
-		for _, thief := range clients {
-			code := b.newCode(ana, owner)
-			a := w.redeem(thief, code, "redirect_uri", redirects[owner])
-			if (a.status == http.StatusOK) != (owner == thief) {
-				t.Errorf("%s redeems a code of %s: %d %s", thief, owner, a.status, a.body)
-			}
-			if owner != thief {
-				if a := w.redeem(owner, code); a.status != http.StatusOK {
-					t.Errorf("%s lost its code because %s tried: %s", owner, thief, a.body)
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.world(t)
+		clients := []string{"web", "post", "key", "spa", "native"}
+		b := w.browser()
+		for _, owner := range clients {
+			for _, thief := range clients {
+				code := b.newCode(ana, owner)
+				a := w.redeem(thief, code, "redirect_uri", redirects[owner])
+				if (a.status == http.StatusOK) != (owner == thief) {
+					t.Errorf("%s redeems a code of %s: %d %s", thief, owner, a.status, a.body)
+				}
+				if owner != thief {
+					if a := w.redeem(owner, code); a.status != http.StatusOK {
+						t.Errorf("%s lost its code because %s tried: %s", owner, thief, a.body)
+					}
 				}
 			}
 		}
-	}
+	})
 }
 
 func TestAttack_B07_ParallelRedemptionsHaveOneWinner(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	for _, client := range []string{"web", "spa"} {
-		code := w.newCode(ana, client)
-		var won atomic.Int64
-		together(64, func(int) {
-			switch a := w.redeem(client, code); {
-			case a.status == http.StatusOK:
-				won.Add(1)
-			case a.str("error") != "invalid_grant":
-				t.Error(a.status, a.body)
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.world(t)
+		for _, client := range []string{"web", "spa"} {
+			code := w.newCode(ana, client)
+			var won atomic.Int64
+			together(64, func(int) {
+				switch a := w.redeem(client, code); {
+				case a.status == http.StatusOK:
+					won.Add(1)
+				case a.str("error") != "invalid_grant":
+					t.Error(a.status, a.body)
+				}
+			})
+			if won.Load() > 1 {
+				t.Errorf("%d redemptions of one code of %s succeeded", won.Load(), client)
 			}
-		})
-		if won.Load() > 1 {
-			t.Errorf("%d redemptions of one code of %s succeeded", won.Load(), client)
+			var codes, families int
+			w.count(&codes, `SELECT count(*) FROM access_tokens a JOIN grants g ON g.id = a.grant_id WHERE g.client = ?`, client)
+			w.count(&families, `SELECT count(*) FROM families WHERE client = ?`, client)
+			if codes != int(won.Load()) || families != codes {
+				t.Errorf("%d tokens and %d families stand on one code", codes, families)
+			}
 		}
-		var codes, families int
-		w.count(&codes, `SELECT count(*) FROM access_tokens a JOIN grants g ON g.id = a.grant_id WHERE g.client = ?`, client)
-		w.count(&families, `SELECT count(*) FROM families WHERE client = ?`, client)
-		if codes != int(won.Load()) || families != codes {
-			t.Errorf("%d tokens and %d families stand on one code", codes, families)
-		}
-	}
+	})
 }
 
 // together runs f n times at once.
@@ -133,54 +141,23 @@ func TestAttack_B09_PKCECannotBeLeftOut(t *testing.T) {
 
 func TestAttack_B10_VerifiersAreStrict(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	b := w.browser()
-	for name, v := range map[string]string{
-		"empty": "", "blank": " ", "challenge itself": challenge(verifier), "42 characters": strings.Repeat("a", 42), "129 characters": strings.Repeat("a", 129),
-		"not ASCII": strings.Repeat("é", 50), "a NUL at the end": verifier + "\x00", "a line end": verifier + "\n", "upper case": strings.ToUpper(verifier),
-	} {
-		f := redemption("web", b.newCode(ana, "web"))
-		f["code_verifier"] = []string{v}
-		w.wants(name, w.as("web", "/token", f), http.StatusBadRequest, "invalid_grant")
-	}
-	f := redemption("web", b.newCode(ana, "web"))
-	f.Add("code_verifier", verifier)
-	w.wants("two", w.as("web", "/token", f), http.StatusBadRequest, "invalid_request")
-	short := strings.Repeat("a", 42)
-	w.wants("too short although it fits", w.redeem("web", b.newCode(ana, "web", "code_challenge", challenge(short)), "code_verifier", short), http.StatusBadRequest, "invalid_grant")
-}
-
-func TestAttack_B20_EverythingEndsInTime(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	code := w.newCode(ana, "web")
-	w.clock.Advance(61 * time.Second)
-	w.wants("a code after 61 s", w.redeem("web", code), http.StatusBadRequest, "invalid_grant")
-
-	code = w.newCode(ana, "web")
-	w.clock.Advance(59 * time.Second)
-	a := w.redeem("web", code)
-	access, refresh := a.str("access_token"), a.str("refresh_token")
-	w.clock.Advance(5*time.Minute - time.Second)
-	if !w.active("cases", access) {
-		t.Error("the access token died early", a.body)
-	}
-	w.clock.Advance(2 * time.Second)
-	if w.active("cases", access) {
-		t.Error("the access token outlives five minutes")
-	}
-	var total time.Duration
-	for step := 6 * 24 * time.Hour; total < 30*24*time.Hour; total += step {
-		if a = w.refresh("web", refresh); a.status != http.StatusOK {
-			if total < 29*24*time.Hour {
-				t.Fatalf("the family died after %v: %s", total, a.body)
-			}
-			return
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.world(t)
+		b := w.browser()
+		for name, v := range map[string]string{
+			"empty": "", "blank": " ", "challenge itself": challenge(verifier), "42 characters": strings.Repeat("a", 42), "129 characters": strings.Repeat("a", 129),
+			"not ASCII": strings.Repeat("é", 50), "a NUL at the end": verifier + "\x00", "a line end": verifier + "\n", "upper case": strings.ToUpper(verifier),
+		} {
+			f := redemption("web", b.newCode(ana, "web"))
+			f["code_verifier"] = []string{v}
+			w.wants(name, w.as("web", "/token", f), http.StatusBadRequest, "invalid_grant")
 		}
-		refresh = a.str("refresh_token")
-		w.clock.Advance(step)
-	}
-	w.wants("a family after 30 days", w.refresh("web", refresh), http.StatusBadRequest, "invalid_grant")
+		f := redemption("web", b.newCode(ana, "web"))
+		f.Add("code_verifier", verifier)
+		w.wants("two", w.as("web", "/token", f), http.StatusBadRequest, "invalid_request")
+		short := strings.Repeat("a", 42)
+		w.wants("too short although it fits", w.redeem("web", b.newCode(ana, "web", "code_challenge", challenge(short)), "code_verifier", short), http.StatusBadRequest, "invalid_grant")
+	})
 }
 
 func TestRefresh_EndsWithDisuse(t *testing.T) {
@@ -193,27 +170,32 @@ func TestRefresh_EndsWithDisuse(t *testing.T) {
 
 func TestAttack_B16_AlteredTokensAreNone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	a := w.tokens(ana, "web", "scope", "openid offline_access")
-	code := w.newCode(ana, "web")
-	kinds := map[string]struct {
-		token string
-		good  func(string) bool
-	}{
-		"access":  {a.str("access_token"), func(s string) bool { return w.userinfo(s).status == http.StatusOK }},
-		"refresh": {a.str("refresh_token"), func(s string) bool { return w.active("web", s) }},
-		"code":    {code, func(s string) bool { return w.redeem("web", s).status == http.StatusOK }},
-	}
-	for kind, k := range kinds {
-		for i, s := range alterations(k.token) {
-			if s != "" && s != k.token && k.good(s) {
-				t.Errorf("%s %d is taken altered: %q", kind, i, s)
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.world(t)
+		a := w.tokens(ana, "web", "scope", "openid offline_access")
+		code := w.newCode(ana, "web")
+		kinds := map[string]struct {
+			token string
+			good  func(string) bool
+		}{
+			"access":  {a.str("access_token"), func(s string) bool { return w.userinfo(s).status == http.StatusOK }},
+			"refresh": {a.str("refresh_token"), func(s string) bool { return w.active("web", s) }},
+			"code":    {code, func(s string) bool { return w.redeem("web", s).status == http.StatusOK }},
+		}
+		for kind, k := range kinds {
+			for i, s := range alterations(k.token) {
+				if on == shared && i%4 > 0 { // they are refused before a store is asked: some of each sort show it
+					continue
+				}
+				if s != "" && s != k.token && k.good(s) {
+					t.Errorf("%s %d is taken altered: %q", kind, i, s)
+				}
+			}
+			if !k.good(k.token) {
+				t.Errorf("the %s token itself is refused", kind)
 			}
 		}
-		if !k.good(k.token) {
-			t.Errorf("the %s token itself is refused", kind)
-		}
-	}
+	})
 }
 
 // alterations are prefixes, changed characters, flipped cases and trailing bytes.

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -211,7 +213,20 @@ func Main(m *testing.M) int {
 
 // Database returns the DSN of a fresh, empty database of a server that the tests of the package share. Durability is
 // switched off there; tests of crashes start a server of their own.
-func Database(t testing.TB) string {
+func Database(t testing.TB) string { t.Helper(); return create(t, "") }
+
+// Copy is Database with what a database of that server holds, to which nobody may be connected.
+func Copy(t testing.TB, dsn string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return create(t, " TEMPLATE "+strings.TrimPrefix(u.Path, "/"))
+}
+
+// create makes a database of the shared server. like is the rest of the statement.
+func create(t testing.TB, like string) string {
 	t.Helper()
 	if !shared.main.Load() {
 		t.Fatal("nobody would end the server: let TestMain call pgtest.Main")
@@ -223,7 +238,7 @@ func Database(t testing.TB) string {
 		t.Fatal(shared.err)
 	}
 	name := fmt.Sprintf("t%d", shared.n.Add(1))
-	if err := shared.s.Create(t.Context(), name); err != nil {
+	if err := shared.s.Create(t.Context(), name+like); err != nil {
 		t.Fatal(err)
 	}
 	return shared.s.DSN(name)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -191,7 +192,11 @@ var shared struct {
 	once sync.Once
 	s    *Server
 	err  error
+	n    atomic.Int64 // databases that were given out
 }
+
+// databases is how many the shared server has: more than a package has tests.
+const databases = 4096
 
 // Main runs the tests of a package and ends the server that they shared, if any. TestMain calls it.
 func Main(m *testing.M) int {
@@ -214,11 +219,21 @@ func StopShared() error {
 // Shared returns a server that the tests of the package share. Nobody flushes, stops or reconfigures it.
 func Shared(t testing.TB) *Server {
 	t.Helper()
-	shared.once.Do(func() { shared.s, shared.err = Start() })
+	shared.once.Do(func() { shared.s, shared.err = Start("--databases", strconv.Itoa(databases)) })
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
 	return shared.s
+}
+
+// Database returns the URL of a database of the shared server that is one test's alone.
+func Database(t testing.TB) string {
+	t.Helper()
+	n := shared.n.Add(1)
+	if n >= databases {
+		t.Fatal("redistest: the shared server has no further database")
+	}
+	return fmt.Sprintf("%s/%d", Shared(t).URL(), n)
 }
 
 // Own returns a server for one test alone.

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"ellis.example/idp/internal/sqldb/pgtest"
+	"ellis.example/idp/internal/store/redisstore/redisdb"
+	"ellis.example/idp/internal/store/redisstore/redistest"
+)
+
+// kind is where a world keeps its state.
+type kind string
+
+const (
+	embedded kind = "sqlite"   // SQLite, and the memory of one process
+	shared   kind = "postgres" // PostgreSQL and Redis, below two replicas
+)
+
+func (k kind) replicas() int {
+	if k == shared {
+		return 2
+	}
+	return 1
+}
+
+// onEach runs a test on each kind of store: what one of them refuses the other must refuse as well, whichever replica is asked.
+func onEach(t *testing.T, test func(t *testing.T, on kind)) {
+	t.Helper()
+	for _, k := range []kind{embedded, shared} {
+		t.Run(string(k), func(t *testing.T) {
+			t.Parallel()
+			test(t, k)
+		})
+	}
+}
+
+// TestMain ends the servers that tests share.
+func TestMain(m *testing.M) {
+	code := pgtest.Main(m)
+	if err := redistest.StopShared(); err != nil {
+		fmt.Fprintln(os.Stderr, "redistest:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// prepared is the template of SQLite.
+var prepared = sync.OnceValues(func() (t template, err error) {
+	dir, err := os.MkdirTemp("", "idp-template-")
+	if err != nil {
+		return t, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "idp.db")
+	if t, err = makeTemplate("sqlite:" + file); err != nil {
+		return t, err
+	}
+	t.db, err = os.ReadFile(file)
+	return t, err
+})
+
+// preparedShared is the template of PostgreSQL.
+var preparedShared struct {
+	once sync.Once
+	t    template
+	err  error
+}
+
+func sharedTemplate(t *testing.T) template {
+	t.Helper()
+	p := &preparedShared
+	p.once.Do(func() {
+		dsn := pgtest.Database(t)
+		p.t, p.err = makeTemplate(dsn)
+		p.t.dsn = dsn
+	})
+	if p.err != nil || p.t.dsn == "" {
+		t.Fatal("no template: ", p.err)
+	}
+	return p.t
+}
+
+// keep gives a world a copy of the template, and a part of its own of what is volatile.
+func (w *world) keep(s *settings) {
+	w.Helper()
+	if w.on == shared {
+		w.template = sharedTemplate(w.T)
+		w.dsn = pgtest.Copy(w.T, w.template.dsn)
+		s.database, s.redis = w.dsn, redisdb.Config{URL: redistest.Database(w.T)}
+		return
+	}
+	tpl, err := prepared()
+	w.must(err)
+	w.template, w.file = tpl, filepath.Join(w.TempDir(), "idp.db")
+	w.must(os.WriteFile(w.file, tpl.db, 0o600))
+	s.database = "sqlite:" + w.file
+}
+
+// bind writes a query that a test asks SQLite as PostgreSQL has it.
+func (w *world) bind(query string) string {
+	if w.on != shared {
+		return query
+	}
+	var b strings.Builder
+	for i, part := range strings.Split(strings.ReplaceAll(query, "CAST(body AS TEXT)", "convert_from(body, 'UTF8')"), "?") {
+		if i > 0 {
+			b.WriteString("$" + strconv.Itoa(i))
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
