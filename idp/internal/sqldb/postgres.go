@@ -3,6 +3,7 @@ package sqldb
 import (
 	"database/sql"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 // than people wait.
 const (
 	connectPatience     = 5 * time.Second
+	severalPatience     = 2 * time.Second // for each of several servers: one that is gone stands before the one that answers
 	statementPatience   = 5 * time.Second
 	lockPatience        = 2 * time.Second
 	idleInTransaction   = 5 * time.Second
@@ -34,6 +36,9 @@ func postgresDialect(dsn string) (*dialect, error) {
 		return nil, ErrDSN.Because(errors.New("the simple protocol is not spoken: leave out default_query_exec_mode"))
 	}
 	cfg.ConnectTimeout = connectPatience
+	if slices.ContainsFunc(cfg.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != cfg.Host || f.Port != cfg.Port }) {
+		cfg.ConnectTimeout = severalPatience
+	}
 	for name, value := range map[string]string{
 		"statement_timeout": millis(statementPatience), "lock_timeout": millis(lockPatience),
 		"idle_in_transaction_session_timeout": millis(idleInTransaction),

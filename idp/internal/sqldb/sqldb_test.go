@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -426,5 +427,23 @@ func TestOpen_TellsNoPasswordInItsErrors(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// The first server that is named may be gone without a word: the start must not wait for it until nobody waits any more.
+func TestOpen_PassesOverAServerThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	dsn := strings.Replace(pgtest.Database(t), "@", "@"+silent.Addr().String()+",", 1) + "&target_session_attrs=read-write"
+	db, err := Open(t.Context(), dsn, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
 	}
 }
