@@ -151,6 +151,7 @@ func (s *system) openServices(ctx context.Context) (err error) {
 	s.cfg.Ports.IDPPrivate, s.cfg.Ports.CaseAPIPrivate = at[0].IDPPrivate, at[0].CaseAPIPrivate
 	// Limits are for strangers; here one machine is everybody.
 	s.flags(launch.IDP, "--begin-rate", "0", "--form-rate", "0", "--failure-rate", "0", "--signup-mails-network", "0", "--signup-mails", "0")
+	s.flags(launch.Portal, "--signin-rate", "0")
 	drain := "0s" // nobody looks at /readyz
 	if len(at) > 1 {
 		drain = "1500ms" // the balancer looks every 150 ms, where the machine lets it

@@ -155,6 +155,9 @@ func (c Config) stores(name string) (env []string) {
 		if c.Redis != "" {
 			env = append(env, "CASESERVICE_REDIS="+c.Redis, "CASESERVICE_SESSION_KEY_FILE="+c.SecretFile(session))
 		}
+		if c.replica > 0 {
+			env = append(env, "CASESERVICE_TRUSTED_PROXIES="+loopback)
+		}
 	}
 	return env
 }
