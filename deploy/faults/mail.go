@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 
@@ -29,8 +30,7 @@ func openPost(port int) (*post, error) {
 	go func() { p.over <- p.box.ServeSMTP(ctx, l) }()
 	if p.relay, err = faultproxy.Listen(launch.Loopback(port), l.Addr().String()); err != nil {
 		stop()
-		<-p.over
-		return nil, err
+		return nil, errors.Join(err, <-p.over)
 	}
 	return p, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -73,8 +74,8 @@ func (o *oracle) ended() ends {
 			}
 		case opLeave, opPassword:
 			first(e.sessions, r.Session, r.Ended) // a new password comes with a new cookie
-			before(e.grants, grants[r.Who], r)
-			before(e.sessions, sessions[r.Who], r)
+			grants[r.Who] = before(e.grants, grants[r.Who], r)
+			sessions[r.Who] = before(e.sessions, sessions[r.Who], r)
 			if r.Op == opPassword {
 				first(e.secrets, r.Who+" "+r.Secret, r.Ended)
 			}
@@ -83,13 +84,15 @@ func (o *oracle) ended() ends {
 	return e
 }
 
-// before ends what somebody was given before they asked for its end.
-func before(ended map[string]time.Time, all []born, r record) {
-	for _, b := range all {
-		if b.at.Before(r.Began) {
-			first(ended, b.what, r.Ended)
+// before ends what somebody was given before they asked for its end, and returns the rest.
+func before(ended map[string]time.Time, all []born, r record) []born {
+	return slices.DeleteFunc(all, func(b born) bool {
+		if !b.at.Before(r.Began) {
+			return false
 		}
-	}
+		first(ended, b.what, r.Ended)
+		return true
+	})
 }
 
 // acceptedOfPeople: nothing is missing that people were told is done (L1).
