@@ -17,9 +17,13 @@ func databaseFaults() []fault {
 		{name: "database read-only", store: postgres, deaf: true, recover: quick, happen: readOnly},
 		{name: "locked table", store: postgres, deaf: true, recover: quick, happen: lockTable},
 		{name: "standby away", store: postgres, deaf: true, recover: quick, happen: loseStandby},
-		{name: "database failover", store: postgres, deaf: true, recover: 15 * time.Second, happen: failOver},
+		{name: "database failover", store: postgres, deaf: true, recover: failOverTime, happen: failOver},
+		{name: "database machine gone", store: postgres, deaf: true, recover: failOverTime, happen: loseMachine},
 	}
 }
+
+// failOverTime is how soon requests go well again after the loss of the primary, with the promotion of its standby.
+const failOverTime = 15 * time.Second
 
 // doorsAre puts a fault in force between the services and both servers.
 func (s *system) doorsAre(f faultproxy.Fault) {
@@ -97,4 +101,28 @@ func failOver(ctx context.Context, r *run, choice *dice) error {
 	}
 	pause(choice, time.Second, 2*time.Second)
 	return r.sys.pg.Rebuild(ctx)
+}
+
+// loseMachine is a failover after which nothing says that the old primary is gone: connections to it stay as they are, and new
+// ones are not answered.
+func loseMachine(ctx context.Context, r *run, choice *dice) (err error) {
+	pg, from := r.sys.pg, r.driver.ledger.len()
+	door := r.sys.doors[0]
+	if _, second := pg.Ports(); pg.Primary().Port == second {
+		door = r.sys.doors[1]
+	}
+	door.Set(faultproxy.Fault{Hang: true})
+	defer door.Set(faultproxy.Fault{})
+	r.broke = time.Now()
+	if err := pg.Primary().Kill(); err != nil {
+		return err
+	}
+	pause(choice, 0, time.Second) // until it is noticed
+	if err := pg.Promote(ctx); err != nil {
+		return err
+	}
+	if _, err := r.success(ctx, fault{recover: failOverTime}, from); err != nil {
+		return err
+	}
+	return pg.Rebuild(ctx)
 }
