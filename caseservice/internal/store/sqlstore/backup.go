@@ -16,13 +16,17 @@ import (
 // ErrDamaged is returned for a copy that is not whole.
 var ErrDamaged = fault.New(fault.Conflict, "copy_damaged", "this file is not a whole backup")
 
-// markCopy is run in a copy, so that nobody serves it unawares.
-const markCopy = `INSERT INTO copies (at) SELECT coalesce(max(at), 0) FROM ledger WHERE NOT EXISTS (SELECT 1 FROM copies)`
+// markCopy is run in a copy, so that nobody serves it unawares: neither this release, nor one that knows of no copies and was
+// promised to work with this schema.
+var markCopy = []string{
+	`INSERT INTO copies (at) SELECT coalesce(max(at), 0) FROM ledger WHERE NOT EXISTS (SELECT 1 FROM copies)`,
+	`DELETE FROM schema_steps`,
+}
 
 // Backup writes a consistent copy of a SQLite database into an empty file, while others go on, and marks it as one. Errors:
 // sqldb.ErrServerBackup.
 func (s *Store) Backup(ctx context.Context, path string) error {
-	return s.db.CopyTo(ctx, path, markCopy)
+	return s.db.CopyTo(ctx, path, markCopy...)
 }
 
 // OpenCopy opens a copy for reading and leaves the file as it is. Errors: those of Open.

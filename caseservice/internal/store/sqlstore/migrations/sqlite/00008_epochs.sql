@@ -1,3 +1,5 @@
+-- works-with: 1
+
 -- +goose Up
 -- Each restore that was accepted begins an epoch.
 CREATE TABLE epochs (
