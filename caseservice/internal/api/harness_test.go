@@ -10,9 +10,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +33,7 @@ import (
 	"ellis.example/caseservice/internal/issuer"
 	"ellis.example/caseservice/internal/ledger"
 	"ellis.example/caseservice/internal/paper"
+	"ellis.example/caseservice/internal/sqldb/pgtest"
 	"ellis.example/caseservice/internal/store/sqlstore"
 	"ellis.example/caseservice/internal/unit"
 	"ellis.example/caseservice/internal/web"
@@ -45,7 +48,8 @@ type service struct {
 	t       testing.TB
 	issuer  *issuertest.Issuer
 	store   *sqlstore.Store
-	db      *sql.DB // the same file, as somebody with a shell would open it
+	db      *sql.DB // the same database, as somebody with a shell would open it
+	driver  string  // of db
 	url     string
 	handler http.Handler
 	log     *syncBuffer
@@ -89,37 +93,66 @@ func newService(t testing.TB) *service { return newServiceAt(t, issuertest.Audie
 
 func newServiceAt(t testing.TB, audience string) *service {
 	t.Helper()
-	s := &service{t: t, issuer: issuertest.Start(t, clock.NewFake(start)), log: &syncBuffer{}}
 	path := filepath.Join(t.TempDir(), "cases.db")
+	return newServiceOver(t, audience, "sqlite:"+path, "sqlite", "file:"+path+"?_pragma=busy_timeout(5000)", 1)
+}
+
+// newPair is a service of two replicas over one PostgreSQL. Each request goes to the other one than the last.
+func newPair(t testing.TB) *service {
+	t.Helper()
+	dsn := pgtest.Database(t)
+	return newServiceOver(t, issuertest.Audience, dsn, "pgx", dsn, 2)
+}
+
+// newServiceOver opens replicas over a database, and the database beside them by a driver.
+func newServiceOver(t testing.TB, audience, database, driver, name string, replicas int) *service {
+	t.Helper()
+	s := &service{t: t, issuer: issuertest.Start(t, clock.NewFake(start)), log: &syncBuffer{}, driver: driver}
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
-	var err error
-	if s.store, err = sqlstore.Open(t.Context(), sqlstore.Options{Database: "sqlite:" + path, Role: "test", Clock: s.issuer.Clock, Log: log}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.store.Close() })
-	if s.db, err = sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.db.Close() })
-	s.commit = &gate{Committer: s.store}
 	from := issuer.New(issuer.Options{URL: s.issuer.URL, Clock: s.issuer.Clock, Log: log})
 	s.feed = feed.New(feed.Options{
 		Issuer: from, Audience: issuertest.Audience, ClientID: issuertest.ClientID, Secret: issuertest.ClientSecret, Clock: s.issuer.Clock, Log: log,
 	})
 	follow(t, s.feed)
-	tokens := accesstoken.New(accesstoken.Options{Issuer: from, Audience: audience, Revocations: s.feed, Clock: s.issuer.Clock})
-	a, err := api.New(api.Options{
-		Issuer: s.issuer.URL, Audience: audience, Key: codeKey, Tokens: tokens, Cases: s.store, Claims: s.store, Commit: s.commit, Clock: s.issuer.Clock,
-	})
-	if err != nil {
-		t.Fatal(err)
+	var all []http.Handler
+	for range replicas {
+		all = append(all, s.replica(database, audience, from, log))
 	}
-	s.handler = web.Edge{Log: log}.Wrap(a)
+	var n atomic.Uint64
+	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { all[n.Add(1)%uint64(replicas)].ServeHTTP(w, r) })
 	srv := httptest.NewServer(s.handler)
 	t.Cleanup(srv.Close)
 	s.url = srv.URL
+	var err error
+	if s.db, err = sql.Open(driver, name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.db.Close() })
 	return s
 }
+
+// replica is the API over a store of its own. What a test reaches behind it is the last one's.
+func (s *service) replica(database, audience string, from *issuer.Issuer, log *slog.Logger) http.Handler {
+	s.t.Helper()
+	var err error
+	if s.store, err = sqlstore.Open(s.t.Context(), sqlstore.Options{Database: database, Role: "test", Clock: s.issuer.Clock, Log: log}); err != nil {
+		s.t.Fatal(err)
+	}
+	store := s.store
+	s.t.Cleanup(func() { _ = store.Close() })
+	s.commit = &gate{Committer: store}
+	tokens := accesstoken.New(accesstoken.Options{Issuer: from, Audience: audience, Revocations: s.feed, Clock: s.issuer.Clock})
+	a, err := api.New(api.Options{
+		Issuer: s.issuer.URL, Audience: audience, Key: codeKey, Tokens: tokens, Cases: store, Claims: store, Commit: s.commit, Clock: s.issuer.Clock,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return web.Edge{Log: log}.Wrap(a)
+}
+
+// TestMain ends the server that tests share.
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // follow lets a feed be followed until the test ends, and waits until it is fresh.
 func follow(t testing.TB, f *feed.Feed) {
@@ -276,7 +309,11 @@ func (s *service) checkEntries(a answer) {
 		want = 0
 	}
 	var n int
-	if err := s.db.QueryRow("SELECT COUNT(*) FROM ledger WHERE request_id = ?", a.header.Get("X-Request-Id")).Scan(&n); err != nil {
+	place := map[string]string{"pgx": "$1"}[s.driver]
+	if place == "" {
+		place = "?"
+	}
+	if err := s.db.QueryRow("SELECT COUNT(*) FROM ledger WHERE request_id = "+place, a.header.Get("X-Request-Id")).Scan(&n); err != nil {
 		s.t.Error(err)
 	}
 	if n != want {

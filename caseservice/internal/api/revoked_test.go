@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -65,26 +66,44 @@ func TestRevoked_EachWayEndsARememberedTokenAndANewOne(t *testing.T) {
 	}
 }
 
-func TestAttack_B32_WhatTheIssuerDisabledOpensNothingAtAnyRoute(t *testing.T) {
+// Whatever the issuer ends opens nothing at any route, remembered or not, and nobody else loses anything.
+func TestAttack_B32_WhatTheIssuerEndedOpensNothingAtAnyRoute(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	c := s.seed(1, "p1")
-	unclaimed := s.seed(2, "")
-	person := s.person("p1", "cases:read cases:claim")
-	machine := s.issuer.Sign(s.issuer.Machine("batch", "cases:stats").With("txn", "txn-batch"))
-	paths := []string{"/v1/cases", "/v1/cases/" + c.Case.ID, "/v1/cases/" + c.Case.ID + "/events"}
-	for _, path := range paths {
-		if a := s.get(path, person); a.status != http.StatusOK {
-			t.Fatalf("%s: %d", path, a.status)
+	unclaimed, bystander := s.seed(100, ""), s.person("bystander", "cases:read")
+	for i, kind := range []string{issuertest.SessionRevoked, issuertest.GrantRevoked, issuertest.TokenRevoked, issuertest.AccountDisabled, issuertest.EpochRaised} {
+		sub := fmt.Sprint("p", i)
+		c := s.seed(i+1, sub)
+		claims := s.issuer.Person(sub, "cases:read cases:claim").With("sid", "sid-"+sub).With("txn", "txn-"+sub).With("jti", "jti-"+sub)
+		seen, unseen := s.issuer.Sign(claims), s.issuer.Sign(claims.With("acr", nil))
+		paths := []string{"/v1/cases", "/v1/cases/" + c.Case.ID, "/v1/cases/" + c.Case.ID + "/events"}
+		for _, path := range paths {
+			if a := s.get(path, seen); a.status != http.StatusOK {
+				t.Fatalf("%s: %d", path, a.status)
+			}
+		}
+		ref := map[string]string{
+			issuertest.SessionRevoked: "sid-" + sub, issuertest.GrantRevoked: "txn-" + sub, issuertest.TokenRevoked: "jti-" + sub, issuertest.AccountDisabled: sub, issuertest.EpochRaised: "2",
+		}[kind]
+		s.revokedIn(kind, ref, "/v1/cases", seen)
+		for _, token := range []string{seen, unseen} {
+			for _, path := range append(paths, "/v1/stats", "/v1/cases/cas_unknown") {
+				s.gone(path, token)
+			}
+			if a := s.claim(token, "k-00000001", unclaimed); a.code() != "invalid_token" || a.status != http.StatusUnauthorized {
+				t.Errorf("%s: claim: %d %s", kind, a.status, a.body)
+			}
+		}
+		if a := s.get("/v1/cases", bystander); (a.status == http.StatusOK) == (kind == issuertest.EpochRaised) {
+			t.Errorf("%s: somebody else's token: %d", kind, a.status)
 		}
 	}
-	s.revokedIn(issuertest.AccountDisabled, "p1", "/v1/cases", person)
-	for _, path := range append(paths, "/v1/stats", "/v1/cases/cas_unknown") {
-		s.gone(path, person)
-	}
-	if a := s.claim(person, "k-00000001", unclaimed); a.code() != "invalid_token" || a.status != http.StatusUnauthorized {
-		t.Errorf("claim: %d %s", a.status, a.body)
-	}
+}
+
+func TestAttack_B32_AMachineThatTheIssuerDisabledOpensNothing(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	machine := s.issuer.Sign(s.issuer.Machine("batch", "cases:stats").With("txn", "txn-batch"))
 	if a := s.get("/v1/stats", machine); a.status != http.StatusOK {
 		t.Fatal(a.status)
 	}
