@@ -178,12 +178,9 @@ func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Wri
 	load := web.NewLoad(m.registry, portalPrefix, s.connections)
 	tracer := newTracer(s.traces, "portal", portalPrefix, log, m.registry)
 	defer tracer.Close()
-	gate := signin.New(signin.Config{
-		Issuer: s.issuer, ClientID: s.clientID, ClientSecret: secret, Resource: s.api,
-		RedirectURI: s.publicURL + "/callback", SignedOutURI: s.publicURL + "/signed-out",
-		Cookies: signin.NewCookies(origin.Scheme == "https"), Store: kept, Clock: clock.System{}, Observe: m.gate,
-		Limit: signin.PerSecond(s.signinRate), Proxies: s.proxies, Transport: tracer.Transport(nil, issuerPeer),
-	})
+	entry := s.gate(secret, origin, tracer)
+	entry.Store, entry.Observe = kept, m.gate
+	gate := signin.New(entry)
 	api := caseapi.New(s.apiURL, tracer.Transport(nil, apiPeer))
 	p := portal.New(portal.Config{
 		PublicURL: origin, Gate: gate, API: api, Renderer: renderer, Clock: clock.System{}, CSRFKey: kept.forms, AccountURL: s.accountURL,
@@ -204,6 +201,16 @@ func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Wri
 		Log: log, Public: edge.Wrap(p.Handler()), State: state, Load: load, Notice: s.notice, Drain: s.drain,
 		Private: web.Private(state, m.registry, unreachable(gate, api, kept)),
 	}.Run(ctx, public, private)
+}
+
+// gate says how people sign in.
+func (s *portalSettings) gate(secret string, origin *url.URL, tracer *telemetry.Tracer) signin.Config {
+	return signin.Config{
+		Issuer: s.issuer, ClientID: s.clientID, ClientSecret: secret, Resource: s.api,
+		RedirectURI: s.publicURL + "/callback", SignedOutURI: s.publicURL + "/signed-out",
+		Cookies: signin.NewCookies(origin.Scheme == "https"), Clock: clock.System{},
+		Limit: signin.PerSecond(s.signinRate), Proxies: s.proxies, Transport: tracer.Transport(nil, issuerPeer),
+	}
 }
 
 // unreachable names what did not answer when it was last asked, for /readyz.

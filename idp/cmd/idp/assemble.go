@@ -28,6 +28,7 @@ import (
 	"ellis.example/idp/internal/seal"
 	"ellis.example/idp/internal/store/redisstore/redisdb"
 	"ellis.example/idp/internal/store/sqlstore"
+	"ellis.example/idp/internal/telemetry"
 	"ellis.example/idp/internal/throttle"
 	"ellis.example/idp/internal/ui"
 	"ellis.example/idp/internal/web"
@@ -38,7 +39,8 @@ import (
 type provider struct {
 	settings
 	store   *sqlstore.Store
-	redisDB *redisdb.DB // nil: there is none
+	redisDB *redisdb.DB       // nil: there is none
+	trace   *telemetry.Tracer // nil: nobody asks for traces
 	sealer  *seal.Sealer
 	kek     *kekWatch
 	exports *outsideCopy
@@ -66,7 +68,7 @@ type secrets struct{ csrf, throttle, recovery, refresh, checkpoint []byte }
 // assemble opens the stores and wires the provider. The caller ends it with close.
 func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 	p := &provider{settings: s, metrics: prometheus.NewRegistry()}
-	if p.store, err = openStore(ctx, s, commitObserver(p.metrics), waitObserver(p.metrics)); err != nil {
+	if err = p.openStore(ctx); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -109,21 +111,25 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 }
 
 // openStore opens the database and sees to its schema.
-func openStore(ctx context.Context, s settings, observe func(int, time.Duration), waited func(time.Duration)) (*sqlstore.Store, error) {
-	st, err := sqlstore.Open(ctx, s.database, sqlstore.Options{Clock: s.clock, Log: s.log, Observe: observe, Waited: waited})
+func (p *provider) openStore(ctx context.Context) error {
+	p.trace = newTracer(p.settings, p.metrics)
+	st, err := sqlstore.Open(ctx, p.database, sqlstore.Options{
+		Clock: p.clock, Log: p.log, Observe: commitObserver(p.metrics), Waited: waitObserver(p.metrics), Trace: p.trace.Commits(),
+	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err = st.CheckSchema(ctx); errors.Is(err, sqlstore.ErrOlderSchema) && s.migrate {
+	if err = st.CheckSchema(ctx); errors.Is(err, sqlstore.ErrOlderSchema) && p.migrate {
 		_, err = st.Migrate(ctx)
 	}
 	if err == nil {
 		err = notCopied(ctx, st)
 	}
 	if err != nil {
-		return nil, errors.Join(err, st.Close())
+		return errors.Join(err, st.Close())
 	}
-	return st, nil
+	p.store = st
+	return nil
 }
 
 // notCopied refuses a restored copy that nobody accepted.
@@ -198,7 +204,7 @@ func (p *provider) wire(sec secrets) error {
 	var shown *pages.Pages
 	p.load = web.NewLoad(p.metrics, p.connections)
 	edge := web.NewEdge(web.Config{
-		Load: p.load,
+		Load: p.load, Trace: p.trace,
 		Issuer: p.issuer, Clock: p.clock, Log: p.log, TrustedProxies: p.proxies, CSRFKey: sec.csrf, Observe: web.Observer(p.metrics),
 		ErrorPage: func(w http.ResponseWriter, r *http.Request, f *fault.Error) { shown.ShowFault(w, r, f) },
 	})
@@ -319,5 +325,9 @@ func (p *provider) ownJobs() []background.Job {
 	return out
 }
 
-// close ends the stores. Units that were taken become durable first.
-func (p *provider) close() error { return errors.Join(p.store.Close(), p.closeVolatile()) }
+// close ends the stores. Units that were taken become durable first, and spans that wait are sent.
+func (p *provider) close() error {
+	err := errors.Join(p.store.Close(), p.closeVolatile())
+	p.trace.Close()
+	return err
+}

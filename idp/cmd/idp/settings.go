@@ -144,26 +144,31 @@ func readSettings(cmd *cobra.Command) (s settings, err error) {
 	if s.proxies, err = readProxies(cmd); err != nil {
 		return s, err
 	}
+	return s, s.readRunning(cmd)
+}
+
+// readRunning reads how the provider runs. Errors: *config.Error.
+func (s *settings) readRunning(cmd *cobra.Command) (err error) {
 	if s.drain, err = cmd.Flags().GetDuration("drain"); err != nil {
-		return s, err
+		return err
 	}
 	if s.notice, err = cmd.Flags().GetDuration("drain-delay"); err != nil {
-		return s, err
+		return err
 	}
 	if s.limits, err = readLimits(cmd); err != nil {
-		return s, err
+		return err
 	}
 	if s.connections, err = readConnections(cmd); err != nil {
-		return s, err
+		return err
 	}
 	if s.redis, err = redisdb.Read(cmd.Flags(), envPrefix); err != nil {
-		return s, err
+		return err
 	}
 	if s.traces, err = telemetry.Read(cmd.Flags(), envPrefix); err != nil {
-		return s, err
+		return err
 	}
 	s.migrate, err = cmd.Flags().GetBool("auto-migrate")
-	return s, err
+	return err
 }
 
 // readIssuer reads the issuer identifier: https, or http on loopback; no query, no fragment, no path (OpenID Connect
