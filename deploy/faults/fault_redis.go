@@ -2,18 +2,22 @@ package main
 
 import (
 	"context"
+	"net/http"
+	"strings"
 	"time"
+
+	"ellis.example/deploy/internal/seed"
 )
 
-// redisFaults are those of Redis behind its sentinels. Writes that need none of it go on meanwhile, so a redeemed code is the
+// redisFaults are those of Redis behind its sentinels. Writes that need none of it go on meanwhile, so a sign-in that begins is the
 // proof that it is over.
 func redisFaults() []fault {
 	return []fault{
-		{name: "redis flushed", store: postgres, recover: quick, proof: opRedeem, happen: flush},
-		{name: "redis crash", store: postgres, recover: 10 * time.Second, proof: opRedeem, happen: crashRedis},
-		{name: "redis failover", store: postgres, recover: 10 * time.Second, proof: opRedeem, happen: failOverRedis},
-		{name: "redis stopped", store: postgres, recover: 10 * time.Second, proof: opRedeem, happen: stopRedis(4 * time.Second)},
-		{name: "redis stopped for long", store: postgres, long: true, recover: 10 * time.Second, proof: opRedeem, happen: stopRedis(20 * time.Second)},
+		{name: "redis flushed", store: postgres, recover: quick, proof: opBegin, happen: flush},
+		{name: "redis crash", store: postgres, recover: 10 * time.Second, proof: opBegin, happen: crashRedis},
+		{name: "redis failover", store: postgres, recover: 10 * time.Second, proof: opBegin, happen: failOverRedis},
+		{name: "redis stopped", store: postgres, recover: 10 * time.Second, proof: opBegin, happen: stopRedis(4 * time.Second)},
+		{name: "redis stopped for long", store: postgres, long: true, recover: 10 * time.Second, proof: opBegin, happen: stopRedis(20 * time.Second)},
 	}
 }
 
@@ -29,7 +33,28 @@ func flush(ctx context.Context, r *run, choice *dice) error {
 		r.replay(ctx, r.sys.issuer(), time.Now())
 		pause(choice, 50*time.Millisecond, 400*time.Millisecond)
 	}
+	r.broke = time.Now()
+	r.begin(ctx)
 	return nil
+}
+
+// opBegin is the beginning of a sign-in by somebody who is unknown yet.
+const opBegin = "begin"
+
+// begin begins sign-ins until one goes well. What may be too long is for others to say.
+func (r *run) begin(ctx context.Context) {
+	c := newClient()
+	for end := time.Now().Add(patience + answerTime); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+		got := r.driver.do(ctx, c, record{Op: opBegin}, http.MethodGet, r.sys.issuer()+seed.NewAttempt().Target(""), nil, func(a answer, rec *record) string {
+			if strings.HasPrefix(a.header.Get("Location"), seed.Redirect) {
+				rec.Err = "refused" // by an answer to the app
+			}
+			return ""
+		})
+		if got.answered() && got.Err == "" {
+			return
+		}
+	}
 }
 
 // crashRedis ends the primary and starts it again, empty. The sentinels may find that too short to act.
@@ -45,7 +70,12 @@ func crashRedis(ctx context.Context, r *run, choice *dice) error {
 		return err
 	}
 	pause(choice, 200*time.Millisecond, time.Second)
-	return p.Start(ctx)
+	if err := p.Start(ctx); err != nil {
+		return err
+	}
+	r.broke = time.Now()
+	r.begin(ctx)
+	return nil
 }
 
 // failOverRedis ends the primary: another one takes its place, without the last writes, maybe.
@@ -61,6 +91,7 @@ func failOverRedis(ctx context.Context, r *run, choice *dice) error {
 		return err
 	}
 	r.broke = time.Now()
+	r.begin(ctx)
 	if err := r.sys.redis.After(ctx, p); err != nil {
 		return err
 	}
@@ -82,6 +113,7 @@ func stopRedis(length time.Duration) func(context.Context, *run, *dice) error {
 		}
 		return stopped(p.Pid(), func() error {
 			r.broke = time.Now()
+			r.begin(ctx)
 			err := r.sys.redis.After(ctx, p)
 			r.replay(ctx, r.sys.issuer(), r.broke)
 			time.Sleep(max(0, length-time.Since(r.broke)))

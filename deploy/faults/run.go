@@ -116,7 +116,7 @@ func (f fault) promises(rep report, records []record, broke time.Time) (out []br
 func (r *run) success(ctx context.Context, f fault, from int) (time.Duration, error) {
 	for end := time.Now().Add(f.recover + 10*time.Second); ; {
 		for _, rec := range r.driver.ledger.since(from) {
-			if rec.answered() && rec.Began.After(r.broke) && f.proves(rec.Op) {
+			if rec.answered() && rec.Err == "" && rec.Began.After(r.broke) && f.proves(rec.Op) {
 				return rec.Ended.Sub(r.broke), nil
 			}
 		}
