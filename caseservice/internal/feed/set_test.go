@@ -170,7 +170,7 @@ func TestFollow_ASETThatStaysBadIsPassedOverAndTokensAreAskedAboutMeanwhile(t *t
 		t.Errorf("asked %d times, fresh %v", asked, f.Fresh())
 	}
 	f.clock.Advance(feed.Keep - 2*time.Second)
-	f.tell(issuertest.GrantRevoked, "txn-3")
+	f.until("it was heard of", func() bool { return f.Age() < time.Second })
 	if f.Fresh() {
 		t.Error("fresh before the last token that may be meant has ended")
 	}
