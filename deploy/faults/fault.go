@@ -14,6 +14,7 @@ type fault struct {
 	name    string
 	store   string        // where it can be had; "": everywhere but on a disk that can be full
 	long    bool          // it takes too long for the short form
+	once    bool          // the short form has it over SQLite alone: it is the same everywhere
 	deaf    bool          // the case API may not hear the provider meanwhile
 	recover time.Duration // from its end to the first success, at most; from its beginning, where nobody mends it
 	proof   string        // what has to go well then; "": any write
@@ -31,7 +32,8 @@ const (
 // of returns the faults of a system over a store. long: those that take long, too.
 func of(store string, long bool) (out []fault) {
 	for _, f := range faults() {
-		if (f.store == store || (f.store == "" && store != disk)) && (long || !f.long) {
+		here := f.store == store || (f.store == "" && store != disk)
+		if here && (long || (!f.long && (!f.once || store == sqlite))) {
 			out = append(out, f)
 		}
 	}
@@ -49,8 +51,8 @@ func faults() []fault {
 		{name: "restart", store: sqlite, deaf: true, recover: quick, happen: restart},
 		{name: "case API killed", recover: quick, happen: killCases},
 		{name: "lost answers", deaf: true, recover: quick, happen: loseAnswers},
-		{name: "severed connections", deaf: true, recover: quick, happen: sever},
-		{name: "slow network", deaf: true, recover: quick, happen: slow},
+		{name: "severed connections", once: true, deaf: true, recover: quick, happen: sever},
+		{name: "slow network", once: true, deaf: true, recover: quick, happen: slow},
 		{name: "emergency rotation", recover: quick, happen: rotate},
 	}, replicaFaults(), databaseFaults(), redisFaults(), diskFaults(), logFaults(), mailFaults())
 }

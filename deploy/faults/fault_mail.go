@@ -10,10 +10,10 @@ import (
 // mailFaults are those of the way to the mail relay. Nobody who asks for something notices any of them: mail is late.
 func mailFaults() []fault {
 	return []fault{
-		{name: "mail relay refuses", recover: quick, spared: unfelt, happen: breakMail(faultproxy.Fault{Refuse: true})},
-		{name: "mail relay silent", recover: quick, spared: unfelt, happen: breakMail(faultproxy.Fault{Hang: true})},
-		{name: "mail relay is a tarpit", recover: quick, spared: unfelt, happen: breakMail(faultproxy.Fault{Delay: time.Second, Rate: 20})},
-		{name: "mail relay hangs up", recover: quick, spared: unfelt, happen: hangUp},
+		{name: "mail relay refuses", once: true, recover: quick, spared: unfelt, happen: breakMail(faultproxy.Fault{Refuse: true})},
+		{name: "mail relay silent", once: true, recover: quick, spared: unfelt, happen: breakMail(faultproxy.Fault{Hang: true})},
+		{name: "mail relay is a tarpit", once: true, recover: quick, spared: unfelt, happen: breakMail(faultproxy.Fault{Delay: time.Second, Rate: 20})},
+		{name: "mail relay hangs up", once: true, recover: quick, spared: unfelt, happen: hangUp},
 	}
 }
 

@@ -103,7 +103,7 @@ func TestFaults_SQLite(t *testing.T) {
 
 func TestFaults_PostgreSQLAndRedis(t *testing.T) {
 	t.Parallel()
-	short(t, postgres, map[string]int{"kill": 2})
+	short(t, postgres, nil)
 }
 
 // TestFaults_FullDisk runs itself again where it can mount a disk that only it sees.

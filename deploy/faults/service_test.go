@@ -58,7 +58,7 @@ func TestFaults_AreHadWhereTheirStoreIs(t *testing.T) {
 		for _, f := range of(store, false) {
 			names[f.name] = true
 		}
-		if !names[want] || names["redis stopped for long"] || names["kill"] != (store != disk) {
+		if !names[want] || names["redis stopped for long"] || names["kill"] != (store != disk) || names["slow network"] != (store == sqlite) {
 			t.Errorf("%s: %v", store, names)
 		}
 	}

@@ -54,8 +54,8 @@ func (v *volume) fill() error {
 		if err := syscall.Statfs(v.path, &st); err != nil {
 			return err
 		}
-		err := v.resize((st.Blocks - st.Bfree) * uint64(st.Bsize)) //nolint:gosec // the size of a block is positive
-		if !errors.Is(err, syscall.EINVAL) || try > 100 {          // somebody wrote in between
+		err := v.resize((st.Blocks - st.Bfree) * uint64(st.Bsize))
+		if !errors.Is(err, syscall.EINVAL) || try > 100 { // somebody wrote in between
 			return err
 		}
 	}
