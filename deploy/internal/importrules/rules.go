@@ -139,7 +139,7 @@ var Deploy = Module{
 	Layers: []Layer{
 		{Name: "support", HTTP: true, Packages: []string{"internal/faultproxy", "internal/agent", "internal/balance", "internal/launch", "internal/mailbox", "internal/seed", "internal/servers"}, May: []string{"support"}},
 		{Name: "checks", Packages: []string{"internal/conformance", "internal/importrules", "internal/reference"}},
-		{Name: "commands", HTTP: true, Packages: []string{"assets/subset", "demo", "bench", "faults", "reach", "traces", "e2e", "e2e/*"}, May: []string{"support", "commands"}},
+		{Name: "commands", HTTP: true, Packages: []string{"assets/subset", "demo", "bench", "faults", "overload", "reach", "traces", "e2e", "e2e/*"}, May: []string{"support", "commands"}},
 	},
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -50,7 +48,7 @@ func serve(ctx context.Context, s settings) (err error) {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { p.leader.Run(work, p.lead) })
-	wg.Go(func() { background.Run(work, s.log, p.ownJobs()...) })
+	wg.Go(func() { background.Run(work, s.log, append(p.ownJobs(), memoryJobs()...)...) })
 	err = web.Servers{Log: s.log, Public: p.public, Private: p.inner, State: &p.state, Load: p.load, Notice: s.notice, Drain: s.drain}.Run(ctx, public, private)
 	stop()
 	wg.Wait()
@@ -60,17 +58,6 @@ func serve(ctx context.Context, s settings) (err error) {
 		err = errors.Join(err, p.points.Once(context.WithoutCancel(ctx)))
 	}
 	return errors.Join(err, p.close())
-}
-
-// garbagePercent lets the heap grow to three times what is in use. That is little here, and a collection at twice as much cost
-// a tenth of all processor time.
-const garbagePercent = 200
-
-// collectSeldom sets the collector's pace, unless the environment does.
-func collectSeldom() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
 }
 
 func listen(ctx context.Context, flag, addr string) (net.Listener, error) {

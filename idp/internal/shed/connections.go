@@ -16,7 +16,7 @@ const DefaultConnections = 2048
 
 const (
 	// maxHeld bounds what all requests that were not answered yet hold together, in bytes.
-	maxHeld = 32 << 20
+	maxHeld = 16 << 20
 	// lineCost is what a line of a header takes beside its text, in bytes: thousands of short ones are far more in memory
 	// than on the wire.
 	lineCost = 128
@@ -27,7 +27,7 @@ const (
 // Limits bound a listener. Zero means the defaults.
 type Limits struct {
 	Connections int   // DefaultConnections; never more than three quarters of the files that the process may open
-	Bytes       int64 // of requests that were not answered yet: 32 MiB
+	Bytes       int64 // of requests that were not answered yet: 16 MiB
 }
 
 // What was turned away, as it is counted.
