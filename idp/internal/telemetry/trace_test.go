@@ -80,6 +80,7 @@ func TestTrace_OfStrangersIsNotJoined(t *testing.T) {
 		"too long":              {ourKey, http.Header{"Traceparent": {parent}, "Tracestate": {ours + "," + strings.Repeat("x", 600)}}, false},
 		"no parent":             {ourKey, http.Header{"Tracestate": {ours}}, false},
 		"zeros":                 {ourKey, http.Header{"Traceparent": {"00-00000000000000000000000000000000-" + span + "-01"}, "Tracestate": {ours}}, false},
+		"an empty key is none":  {nil, http.Header{"Traceparent": {parent}, "Tracestate": {proofOf(t, []byte{}, parent)}}, false},
 		"we have no key":        {nil, http.Header{"Traceparent": {parent}, "Tracestate": {ours}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
