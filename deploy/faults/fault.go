@@ -12,7 +12,7 @@ import (
 // fault is one way in which something breaks.
 type fault struct {
 	name    string
-	store   string        // where it can be had; "": everywhere but on a disk that can be full
+	store   string        // where it can be had; "": over SQLite and over PostgreSQL
 	long    bool          // it takes too long for the short form
 	once    bool          // the short form has it over SQLite alone: it is the same everywhere
 	deaf    bool          // the case API may not hear the provider meanwhile
@@ -32,7 +32,7 @@ const (
 // of returns the faults of a system over a store. long: those that take long, too.
 func of(store string, long bool) (out []fault) {
 	for _, f := range faults() {
-		here := f.store == store || (f.store == "" && store != disk)
+		here := f.store == store || (f.store == "" && (store == sqlite || store == postgres))
 		if here && (long || (!f.long && (!f.once || store == sqlite))) {
 			out = append(out, f)
 		}
@@ -54,7 +54,7 @@ func faults() []fault {
 		{name: "severed connections", once: true, deaf: true, recover: quick, happen: sever},
 		{name: "slow network", once: true, deaf: true, recover: quick, happen: slow},
 		{name: "emergency rotation", recover: quick, happen: rotate},
-	}, replicaFaults(), databaseFaults(), redisFaults(), diskFaults(), logFaults(), mailFaults())
+	}, replicaFaults(), databaseFaults(), redisFaults(postgres), redisFaults(cluster), diskFaults(), logFaults(), mailFaults())
 }
 
 func kill(ctx context.Context, r *run, _ *dice) error {

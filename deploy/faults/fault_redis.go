@@ -9,15 +9,15 @@ import (
 	"ellis.example/deploy/internal/seed"
 )
 
-// redisFaults are those of Redis behind its sentinels. Writes that need none of it go on meanwhile, so a sign-in that begins is the
+// redisFaults are those of Redis behind its sentinels, or as a Cluster. Writes that need none of it go on meanwhile, so a sign-in that begins is the
 // proof that it is over.
-func redisFaults() []fault {
+func redisFaults(store string) []fault {
 	return []fault{
-		{name: "redis flushed", store: postgres, recover: quick, proof: opBegin, happen: flush},
-		{name: "redis crash", store: postgres, recover: 10 * time.Second, proof: opBegin, happen: crashRedis},
-		{name: "redis failover", store: postgres, recover: 10 * time.Second, proof: opBegin, happen: failOverRedis},
-		{name: "redis stopped", store: postgres, recover: 10 * time.Second, proof: opBegin, happen: stopRedis(4 * time.Second)},
-		{name: "redis stopped for long", store: postgres, long: true, recover: 10 * time.Second, proof: opBegin, happen: stopRedis(20 * time.Second)},
+		{name: "redis flushed", store: store, recover: quick, proof: opBegin, happen: flush},
+		{name: "redis crash", store: store, recover: 10 * time.Second, proof: opBegin, happen: crashRedis},
+		{name: "redis failover", store: store, recover: 10 * time.Second, proof: opBegin, happen: failOverRedis},
+		{name: "redis stopped", store: store, recover: 10 * time.Second, proof: opBegin, happen: stopRedis(4 * time.Second)},
+		{name: "redis stopped for long", store: store, long: true, recover: 10 * time.Second, proof: opBegin, happen: stopRedis(20 * time.Second)},
 	}
 }
 
@@ -41,18 +41,29 @@ func flush(ctx context.Context, r *run, choice *dice) error {
 // opBegin is the beginning of a sign-in by somebody who is unknown yet.
 const opBegin = "begin"
 
-// begin begins sign-ins until one goes well. What may be too long is for others to say.
+// inARow is how many sign-ins have to begin one after the other where each primary of a cluster has a third of them: fewer may
+// all lie with the others.
+const inARow = 12
+
+// begin begins sign-ins until that goes well. What may be too long is for others to say.
 func (r *run) begin(ctx context.Context) {
-	c := newClient()
-	for end := time.Now().Add(patience + answerTime); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+	c, want := newClient(), 1
+	if r.sys.store == cluster {
+		want = inARow
+	}
+	left := want
+	for end := time.Now().Add(patience + answerTime); left > 0 && time.Now().Before(end) && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
 		got := r.driver.do(ctx, c, record{Op: opBegin}, http.MethodGet, r.sys.issuer()+seed.NewAttempt().Target(""), nil, func(a answer, rec *record) string {
-			if strings.HasPrefix(a.header.Get("Location"), seed.Redirect) {
+			switch {
+			case strings.HasPrefix(a.header.Get("Location"), seed.Redirect):
 				rec.Err = "refused" // by an answer to the app
+			case left > 1:
+				rec.Err = "one of several"
 			}
 			return ""
 		})
-		if got.answered() && got.Err == "" {
-			return
+		if left--; !got.answered() || got.Err == "refused" {
+			left = want
 		}
 	}
 }

@@ -106,6 +106,11 @@ func TestFaults_PostgreSQLAndRedis(t *testing.T) {
 	short(t, postgres, nil)
 }
 
+func TestFaults_RedisCluster(t *testing.T) {
+	t.Parallel()
+	short(t, cluster, nil)
+}
+
 // TestFaults_FullDisk runs itself again where it can mount a disk that only it sees.
 func TestFaults_FullDisk(t *testing.T) {
 	t.Parallel()

@@ -31,11 +31,11 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	minutes := fs.Float64("minutes", 1, "how long, for each store")
 	seed := fs.Int("seed", 1, "decides which faults happen and when")
 	model := fs.Bool("model", false, "break nothing, and hold what many clients see of the same codes, tokens and sessions against a model")
-	store := fs.String("store", "all", "sqlite, postgres (with Redis), disk (SQLite where there is no room at times) or all")
+	store := fs.String("store", "all", "sqlite, postgres (with Redis behind sentinels), cluster (SQLite with a Redis Cluster), disk (SQLite where there is no room at times) or all")
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
-	stores := []string{sqlite, postgres, disk}
+	stores := []string{sqlite, postgres, cluster, disk}
 	if *model {
 		stores = stores[:2]
 	}
@@ -43,7 +43,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case slices.Contains(stores, *store):
 		stores = []string{*store}
 	case *store != "all":
-		fmt.Fprintf(stderr, "faults: --store is sqlite, postgres, disk or all, not %q\n", *store)
+		fmt.Fprintf(stderr, "faults: --store is sqlite, postgres, cluster, disk or all, not %q\n", *store)
 		return 2
 	}
 	if fs.NArg() > 0 || *minutes <= 0 {

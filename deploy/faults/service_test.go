@@ -53,12 +53,12 @@ func TestPromises_AreBrokenByWhatFailsTooLate(t *testing.T) {
 
 func TestFaults_AreHadWhereTheirStoreIs(t *testing.T) {
 	t.Parallel()
-	for store, want := range map[string]string{sqlite: "log cut short", postgres: "database failover", disk: "provider's disk full"} {
+	for store, want := range map[string]string{sqlite: "log cut short", postgres: "database failover", disk: "provider's disk full", cluster: "redis failover"} {
 		names := map[string]bool{}
 		for _, f := range of(store, false) {
 			names[f.name] = true
 		}
-		if !names[want] || names["redis stopped for long"] || names["kill"] != (store != disk) || names["slow network"] != (store == sqlite) {
+		if !names[want] || names["redis stopped for long"] || names["kill"] != (store == sqlite || store == postgres) || names["slow network"] != (store == sqlite) {
 			t.Errorf("%s: %v", store, names)
 		}
 	}

@@ -18,7 +18,8 @@ import (
 const (
 	sqlite   = "sqlite"
 	postgres = "postgres"
-	disk     = "disk" // SQLite on volumes that can be full
+	disk     = "disk"    // SQLite on volumes that can be full
+	cluster  = "cluster" // SQLite and a Redis Cluster
 
 	people    = 6
 	startTime = time.Minute
@@ -35,7 +36,7 @@ type system struct {
 
 	pg    *servers.Pair
 	doors []*faultproxy.Proxy // between the services and each server of PostgreSQL
-	redis *servers.Sentinel
+	redis redisSet
 
 	idpVolume, caseVolume *volume
 
@@ -44,6 +45,14 @@ type system struct {
 
 	clients seed.Clients
 	people  []*person
+}
+
+// redisSet is several servers of Redis that make another one the primary where one is lost.
+type redisSet interface {
+	Whole(ctx context.Context) error
+	Primary(ctx context.Context) (*servers.Redis, error)
+	After(ctx context.Context, old *servers.Redis) error
+	Stop() error
 }
 
 // openSystem starts everything in dir, which the caller removes after close.
@@ -86,6 +95,12 @@ func (s *system) openStore(ctx context.Context) error {
 		return s.openServers(ctx)
 	case disk:
 		return s.openVolumes()
+	case cluster:
+		c, err := servers.StartCluster(ctx)
+		if err != nil {
+			return err
+		}
+		s.redis, s.cfg.Redis = c, c.URL()
 	}
 	return nil
 }
@@ -118,15 +133,16 @@ func (s *system) openServers(ctx context.Context) (err error) {
 		}
 		s.doors = append(s.doors, p)
 	}
-	if s.redis, err = servers.StartSentinel(ctx); err != nil {
+	set, err := servers.StartSentinel(ctx)
+	if err != nil {
 		return err
 	}
+	s.redis, s.cfg.Redis = set, set.URL()
 	// Commands go past the proxies, the services go through them.
 	s.cfg.Databases = launch.Databases{IDP: s.pg.DSN(launch.IDP), Cases: s.pg.DSN(launch.CaseService)}
 	for _, name := range []string{launch.IDP, launch.CaseService} {
 		s.cfg.Flags[name] = []string{"--database", servers.PairDSN(name, s.doors[0].Addr(), s.doors[1].Addr())}
 	}
-	s.cfg.Redis = s.redis.URL()
 	return nil
 }
 

@@ -95,6 +95,8 @@ func (r *Redis) Do(ctx context.Context, args ...string) (string, error) {
 // URL names the server.
 func (r *Redis) URL() string { return fmt.Sprintf("redis://127.0.0.1:%d/0", r.Port) }
 
+func (r *Redis) address() string { return fmt.Sprintf("127.0.0.1:%d", r.Port) }
+
 // Pid is the process of the server.
 func (r *Redis) Pid() int { return r.cmd.Process.Pid }
 

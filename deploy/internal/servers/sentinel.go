@@ -135,7 +135,7 @@ func (s *Sentinel) After(ctx context.Context, old *Redis) error {
 func (s *Sentinel) URL() string {
 	var at []string
 	for _, w := range s.watchers {
-		at = append(at, fmt.Sprintf("127.0.0.1:%d", w.Port))
+		at = append(at, w.address())
 	}
 	return "redis+sentinel://" + strings.Join(at, ",") + "/" + primaryName
 }

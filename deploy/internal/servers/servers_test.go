@@ -1,6 +1,7 @@
 package servers_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -110,37 +111,50 @@ func TestPair_LosesNothingThatWasCommittedAndFollowsAgain(t *testing.T) {
 	}
 }
 
-func TestSentinel_MakesAnotherThePrimaryAndTakesTheOldOneBack(t *testing.T) {
+// A set makes another server the primary where one is lost, and takes the old one back.
+func TestSets_MakeAnotherThePrimaryAndTakeTheOldOneBack(t *testing.T) {
 	t.Parallel()
-	s, err := servers.StartSentinel(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	type set interface {
+		Primary(context.Context) (*servers.Redis, error)
+		After(context.Context, *servers.Redis) error
+		Whole(context.Context) error
+		URL() string
+		Stop() error
 	}
-	t.Cleanup(func() { _ = s.Stop() })
-	old, err := s.Primary(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := old.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.After(t.Context(), old); err != nil {
-		t.Fatal(err)
-	}
-	p, err := s.Primary(t.Context())
-	if err != nil || p == old {
-		t.Fatal(p, err)
-	}
-	if out, err := p.Do(t.Context(), "SET", "a", "1"); err != nil || out != "OK" {
-		t.Errorf("%q %v", out, err)
-	}
-	if err := old.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Whole(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if !strings.Contains(s.URL(), "redis+sentinel://") {
-		t.Error(s.URL())
+	for kind, start := range map[string]func() (set, error){
+		"redis+sentinel://": func() (set, error) { return servers.StartSentinel(t.Context()) },
+		"redis+cluster://":  func() (set, error) { return servers.StartCluster(t.Context()) },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			s, err := start()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Stop() })
+			old, err := s.Primary(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := old.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.After(t.Context(), old); err != nil {
+				t.Fatal(err)
+			}
+			if err := old.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Whole(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			p, err := s.Primary(t.Context())
+			if err != nil || p == old || !strings.HasPrefix(s.URL(), kind) {
+				t.Error(s.URL(), err)
+			}
+			if role, err := old.Do(t.Context(), "ROLE"); err != nil || !strings.HasPrefix(role, "slave") {
+				t.Errorf("the old one is %.10q %v", role, err)
+			}
+		})
 	}
 }
