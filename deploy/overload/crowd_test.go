@@ -15,6 +15,7 @@ import (
 
 // crowd is hostile connections that are kept up: whoever is dropped comes again.
 type crowd struct {
+	size   int
 	stop   chan struct{}
 	all    sync.WaitGroup
 	up     atomic.Int64 // that are connected
@@ -48,7 +49,7 @@ func ways(port, body int) []way {
 
 // gather keeps n hostile connections up to a port until disperse. body is the length of bodies that do not end.
 func gather(port, n, body int) *crowd {
-	c := &crowd{stop: make(chan struct{})}
+	c := &crowd{size: n, stop: make(chan struct{})}
 	var hundred []way
 	for _, w := range ways(port, body) {
 		hundred = append(hundred, slices.Repeat([]way{w}, w.share)...)
@@ -98,6 +99,16 @@ func (c *crowd) sit(nc net.Conn, w way) {
 	}
 	_ = nc.Close()
 	<-gone
+}
+
+// came waits until all were there once, and reports whether they were.
+func (c *crowd) came() bool {
+	for end := time.Now().Add(time.Minute); c.dials.Load() < int64(c.size); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
 }
 
 // disperse closes all of them.

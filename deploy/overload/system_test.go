@@ -1,6 +1,7 @@
 package overload
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -156,6 +157,23 @@ func peak(p *launch.Process) int64 {
 	}
 	n, _ := strconv.ParseInt(f[0], 10, 64) // in kB
 	return n << 10
+}
+
+// processorTime is what a process has used, 0 where that cannot be known (proc_pid_stat(5)).
+func processorTime(p *launch.Process) (sum time.Duration) {
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.Pid), "stat"))
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // the name before may hold anything
+	if len(f) < 13 {
+		return 0
+	}
+	for _, ticks := range f[11:13] {
+		n, _ := strconv.ParseInt(ticks, 10, 64)
+		sum += time.Duration(n) * 10 * time.Millisecond // USER_HZ is 100 wherever Go runs
+	}
+	return sum
 }
 
 // metric is the value of a series of a private listener, 0 where there is none yet.

@@ -17,7 +17,7 @@ const (
 	garbagePercent = 200
 	// plenty is what the process may take before garbage is collected more often than that, beside what hashes take, in bytes.
 	// In a flood of connections three times what is in use would be far more.
-	plenty     = 128 << 20
+	plenty     = 96 << 20
 	hashMemory = 40 << 20 // of one core: a hash, and the one before it
 )
 

@@ -9,7 +9,7 @@ import (
 
 // Little in use is held to a fixed bound, much by nature is not.
 func TestMemoryLimit_LeavesRoomForGarbageWhateverIsInUse(t *testing.T) {
-	least := int64(128<<20 + 40<<20*runtime.GOMAXPROCS(0))
+	least := int64(96<<20 + 40<<20*runtime.GOMAXPROCS(0))
 	for used, want := range map[uint64]int64{0: least, 20 << 20: least, 4 << 30: 6 << 30} {
 		if got := memoryLimit(used); got != want {
 			t.Errorf("%d bytes in use: a limit of %d, want %d", used, got, want)

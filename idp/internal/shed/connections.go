@@ -20,6 +20,8 @@ const (
 	// lineCost is what a line of a header takes beside its text, in bytes: thousands of short ones are far more in memory
 	// than on the wire.
 	lineCost = 128
+	// large is more than most requests hold, in bytes.
+	large = 8 << 10
 	// spare is the share of what is full that is freed at once, as a divisor.
 	spare = 16
 )
@@ -148,7 +150,9 @@ func (c *Connections) unload(k *conn) {
 		return
 	}
 	enough := c.limits.Bytes - c.limits.Bytes/spare
-	c.drop(CountHeld, func(o *conn) bool { return c.held.Load() > enough && o.held.Load() > 0 && o != k })
+	for _, least := range []int64{large, 1} { // those that send little give way only where that is not enough
+		c.drop(CountHeld, func(o *conn) bool { return c.held.Load() > enough && o.held.Load() >= least && o != k })
+	}
 }
 
 // overloaded reports whether the requests that are worked on hold too much, that of k among them.

@@ -257,6 +257,8 @@ func TestConnections_UnfinishedRequestsHoldNoMoreThanTheyMay(t *testing.T) {
 			w := newWorld(t, shed.Limits{Connections: 1000, Bytes: most})
 			held := w.dial("POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 30000\r\n\r\n" + strings.Repeat("h", 30_000))
 			<-w.entered
+			little := w.dial("GET / HTTP/1.1\r\nHost: x\r\n")
+			w.until("it is read", func() bool { return w.conns.Held() > 30_000+128 })
 			var slow []*client
 			for range 50 {
 				slow = append(slow, w.dial(text))
@@ -267,6 +269,10 @@ func TestConnections_UnfinishedRequestsHoldNoMoreThanTheyMay(t *testing.T) {
 			}
 			if status, body := w.dial("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("b", 20_000)).answer(); status != http.StatusOK || body != "20000 bytes" {
 				t.Errorf("who sends it in one go: %d %s", status, body)
+			}
+			little.send("\r\n")
+			if status, _ := little.answer(); status != http.StatusOK {
+				t.Errorf("one that had sent little: %d", status)
 			}
 			close(w.release)
 			if status, body := held.answer(); status != http.StatusOK || body != "30000 bytes" {
