@@ -34,7 +34,7 @@ func StartCluster(ctx context.Context) (c *Cluster, err error) {
 		c.nodes = append(c.nodes, r)
 		args = append(args, r.address())
 	}
-	if out, err := exec.CommandContext(ctx, "redis-cli", args...).CombinedOutput(); err != nil { //nolint:gosec // arguments of ours
+	if out, err := exec.CommandContext(ctx, "redis-cli", args...).CombinedOutput(); err != nil {
 		return c, fmt.Errorf("redis-cli: %w: %s", err, out)
 	}
 	return c, c.Whole(ctx)
