@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -38,30 +39,52 @@ type race struct {
 	h     *history
 	first map[int]string // the refresh token that a family begins with
 
-	codes    [codes]url.Values
-	proofs   [proofs]proof
-	sessions []string // cookies, of each person
-	known    [lines]struct {
+	codes  [codes]url.Values
+	proofs [proofs]proof
+	visits []*visit // of each person
+	known  [lines]struct {
 		sync.Mutex
 		tokens []string
 	}
 }
 
-// open makes the registers.
-func (d *driver) open(ctx context.Context) (*race, error) {
-	r := &race{d: d, first: map[int]string{}}
-	c := newClient()
-	for _, p := range d.sys.people {
-		if d.enter(ctx, p); p.cookies == "" {
-			return nil, fmt.Errorf("%s cannot sign in", p.Email)
-		}
-		other := d.signIn(ctx, p)
-		if other == "" {
-			return nil, fmt.Errorf("%s cannot sign in at another browser", p.Email)
-		}
-		r.sessions = append(r.sessions, other)
+// visit is what one person has at two browsers: a session that lasts, and one that somebody may end.
+type visit struct {
+	cookies string // of the second
+	since   time.Time
+	ended   atomic.Bool
+}
+
+// visitTime is how long sessions are used without a new sign-in; they end when nobody was at the browser for longer.
+const visitTime = 10 * time.Minute
+
+// visitOf returns what a person has now, and keeps what is good of old, which may be nil.
+func (d *driver) visitOf(ctx context.Context, p *person, old *visit) (*visit, error) {
+	if old != nil && !old.ended.Load() && time.Since(old.since) < visitTime {
+		return old, nil
 	}
+	v := &visit{since: time.Now()}
+	p.cookies = ""
+	if d.enter(ctx, p); p.cookies != "" {
+		v.cookies = d.signIn(ctx, p)
+	}
+	if v.cookies == "" {
+		return nil, fmt.Errorf("%s cannot sign in", p.Email)
+	}
+	return v, nil
+}
+
+// open makes the registers. Sessions that were not ended go on to be used.
+func (d *driver) open(ctx context.Context, visits []*visit) (*race, error) {
+	r := &race{d: d, first: map[int]string{}, visits: make([]*visit, len(d.sys.people))}
+	c := newClient()
+	copy(r.visits, visits)
 	var err error
+	for i, p := range d.sys.people {
+		if r.visits[i], err = d.visitOf(ctx, p, r.visits[i]); err != nil {
+			return nil, err
+		}
+	}
 	for i := range r.codes {
 		if r.codes[i], err = r.authorize(ctx, c, i); err != nil {
 			return nil, err
@@ -95,7 +118,6 @@ func (r *race) authorize(ctx context.Context, c *http.Client, n int) (url.Values
 	}
 	code, err := try.Code(a.header.Get("Location"))
 	if err != nil {
-		p.cookies = ""
 		return nil, fmt.Errorf("%w: status %d", err, a.status)
 	}
 	return try.Redeem(code), nil
@@ -187,16 +209,17 @@ func (r *race) latest(line, before int) string {
 
 // session asks for a code with a session, or ends it.
 func (r *race) session(ctx context.Context, c *http.Client, n int, choice *dice) {
-	i := choice.roll(len(r.sessions))
-	in := asked{register: firstSession + i, session: true}
-	if choice.roll(30) == 0 {
+	i := choice.roll(len(r.visits))
+	v, in := r.visits[i], asked{register: firstSession + i, session: true}
+	if choice.roll(60) == 0 {
 		in.revoke = true
-		r.h.add(n, in, func() (told, error) { return r.signOut(ctx, r.sessions[i]) })
+		v.ended.Store(true)
+		r.h.add(n, in, func() (told, error) { return r.signOut(ctx, v.cookies) })
 		return
 	}
 	r.h.add(n, in, func() (told, error) {
 		try := seed.NewAttempt()
-		a, err := send(ctx, c, http.MethodGet, r.d.sys.issuer()+try.Target("none"), nil, "Cookie", r.sessions[i])
+		a, err := send(ctx, c, http.MethodGet, r.d.sys.issuer()+try.Target("none"), nil, "Cookie", v.cookies)
 		if err != nil {
 			return told{}, err
 		}
@@ -236,8 +259,9 @@ func (r *race) check() error {
 // races lets one race follow another until a time. It returns how much was asked. Errors: errModel; those of the races.
 func (d *driver) races(ctx context.Context, seed int, end time.Time, stdout io.Writer) (ops int, err error) {
 	began := time.Now()
+	var visits []*visit
 	for n := 1; ctx.Err() == nil && (n == 1 || time.Now().Before(end)); n++ {
-		r, err := d.open(ctx)
+		r, err := d.open(ctx, visits)
 		if err == nil {
 			err = r.run(ctx, seed+n)
 		}
@@ -247,6 +271,7 @@ func (d *driver) races(ctx context.Context, seed int, end time.Time, stdout io.W
 		if err != nil {
 			return ops, fmt.Errorf("race %d: %w", n, err)
 		}
+		visits = r.visits
 		if ops += len(r.h.ops); n%50 == 0 {
 			fmt.Fprintf(stdout, "%-8s %6d races, %8d operations, %.0f a second\n", d.sys.store, n, ops, float64(ops)/time.Since(began).Seconds())
 		}
