@@ -202,14 +202,13 @@ func (p Replay) apiWrites(ctx context.Context, store ReplayReader) (out []unit.W
 			continue
 		}
 		was, is := a.Facts(), p.facts[a.ID]
-		scopes, said := is["scopes"]
-		if !said || is["audience"] != was["audience"] || is["signing_alg"] != was["signing_alg"] {
-			scopes = ""
+		left := strings.Fields(is["scopes"])
+		if is["audience"] != was["audience"] || is["signing_alg"] != was["signing_alg"] {
+			left = nil
 		}
-		if !said || is["server"] != a.ClientID {
+		if is["server"] != a.ClientID {
 			a.ClientID = ""
 		}
-		left := strings.Fields(scopes)
 		a.Scopes = slices.DeleteFunc(slices.Clone(a.Scopes), func(s api.Scope) bool { return !slices.Contains(left, s.Name) })
 		if !maps.Equal(was, a.Facts()) {
 			out = append(out, api.Update{API: a})
