@@ -50,6 +50,10 @@ func TestTrace_IsOneAcrossServices(t *testing.T) {
 	if about(commit)["db.operation.batch.size"] != "3" || root.GetStatus().GetCode() != tracepb.Status_STATUS_CODE_UNSET || root.GetEndTimeUnixNano() < root.GetStartTimeUnixNano() || root.GetStartTimeUnixNano() == 0 {
 		t.Errorf("%v, %v", about(commit), root)
 	}
+	const remote = uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK)
+	if in.GetFlags()&remote == 0 || out.GetFlags()&remote != 0 || root.GetFlags()&remote != 0 || root.GetFlags()&1 == 0 {
+		t.Errorf("flags %x %x %x", root.GetFlags(), out.GetFlags(), in.GetFlags())
+	}
 	if c.who["service.name"] == "" || c.who["service.version"] != "v1" || c.who["service.instance.id"] == "" {
 		t.Errorf("the resource is %v", c.who)
 	}
