@@ -28,17 +28,20 @@ func crowd() string {
 	return b.String()
 }
 
-// fastest is the shortest of some answers to a token request, and its last answer.
-func (w *world) fastest(client string, v url.Values) (least time.Duration, a answer) {
-	w.Helper()
+// fastest sends something at least five times and returns the shortest time that an answer took: what else the machine does
+// matters little then. It goes on for a while until one is within bound.
+func fastest(bound time.Duration, send func()) (least time.Duration) {
 	least = time.Hour
-	for range 5 {
+	for round := 0; round < 5 || round < 100 && least > bound; round++ {
 		began := time.Now()
-		a = w.as(client, "/token", v)
+		send()
 		least = min(least, time.Since(began))
 	}
-	return least, a
+	return least
 }
+
+// bulky is how long something in bulk may take where something plain takes that long.
+func bulky(plain time.Duration) time.Duration { return 5*plain + 40*time.Millisecond }
 
 func TestAttack_I02_ACrowdOfWordsCostsNoMoreThanOneLongWord(t *testing.T) {
 	t.Parallel()
@@ -55,10 +58,11 @@ func TestAttack_I02_ACrowdOfWordsCostsNoMoreThanOneLongWord(t *testing.T) {
 		{"client credentials", "machine", "audience", url.Values{"grant_type": {"client_credentials"}, "scope": {"cases.read"}}},
 	} {
 		c.form.Set(c.parameter, one)
-		plain, _ := w.fastest(c.client, c.form)
+		var a answer
+		send := func() { a = w.as(c.client, "/token", c.form) }
+		plain := fastest(time.Hour, send)
 		c.form.Set(c.parameter, many)
-		took, a := w.fastest(c.client, c.form)
-		if took > 5*plain+40*time.Millisecond {
+		if took := fastest(bulky(plain), send); took > bulky(plain) {
 			t.Errorf("%s, %s: %v for many words, %v for one", c.name, c.parameter, took, plain)
 		}
 		if c.parameter == "scope" {
@@ -93,19 +97,15 @@ func TestAttack_I02_AnAuthorizationRequestInBulkCostsNoMoreThanAPlainOne(t *test
 	t.Parallel()
 	w := newWorld(t)
 	b := w.browser()
-	ask := func(v url.Values) (least time.Duration, p *page) {
-		least = time.Hour
-		for range 5 {
-			began := time.Now()
-			p = b.once(http.MethodPost, "/authorize", v)
-			least = min(least, time.Since(began))
-		}
-		return least, p
+	var p *page
+	ask := func(bound time.Duration, v url.Values) time.Duration {
+		return fastest(bound, func() { p = b.once(http.MethodPost, "/authorize", v) })
 	}
-	plain, p := ask(request("web"))
+	plain := ask(time.Hour, request("web"))
 	if p.status != http.StatusSeeOther {
 		t.Fatalf("the yardstick: %d", p.status)
 	}
+	bound := bulky(plain)
 	many, deep := crowd(), strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)
 	for _, c := range []struct{ parameter, value, answer string }{
 		{"scope", many, "invalid_request"}, {"acr_values", many, "invalid_request"}, {"prompt", many, "invalid_request"}, {"ui_locales", many, "invalid_request"}, {"id_token_hint", many, "invalid_request"},
@@ -113,8 +113,7 @@ func TestAttack_I02_AnAuthorizationRequestInBulkCostsNoMoreThanAPlainOne(t *test
 		{"claims", deep, "/authorize?client_id=web&code_challenge="}, {"request", deep, "invalid_request"}, {"login_hint", many, "invalid_request"},
 		{"scope", strings.Repeat("openid ", 100_000), ""}, {"claims", strings.Repeat(deep, 2), ""}, // longer than any form may be
 	} {
-		took, p := ask(request("web", c.parameter, c.value))
-		if took > 5*plain+40*time.Millisecond {
+		if took := ask(bound, request("web", c.parameter, c.value)); took > bound {
 			t.Errorf("%s of %d bytes: %v, and a plain request %v", c.parameter, len(c.value), took, plain)
 		}
 		if to := p.header.Get("Location"); c.answer == "" && (p.status != http.StatusRequestEntityTooLarge || to != "") || !strings.Contains(to, c.answer) {
@@ -125,7 +124,7 @@ func TestAttack_I02_AnAuthorizationRequestInBulkCostsNoMoreThanAPlainOne(t *test
 	for i := range 200 {
 		v.Add("resource", casesAPI+"/"+strconv.Itoa(i))
 	}
-	if took, p := ask(v); took > 5*plain+40*time.Millisecond || p.status != http.StatusBadRequest {
+	if took := ask(bound, v); took > bound || p.status != http.StatusBadRequest {
 		t.Errorf("200 resources: %d after %v", p.status, took)
 	}
 }
