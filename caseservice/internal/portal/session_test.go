@@ -397,7 +397,7 @@ func TestSignOut_IsRepeatedUntilItIsCertain(t *testing.T) {
 		form, cookie := b.get("/cases").form(t, "/signout"), b.cookie("portal_session")
 		store.lose.Store(1)
 		p := b.post("/signout", form)
-		if p.status != http.StatusServiceUnavailable || p.header.Get("Retry-After") != "2" || !strings.Contains(p.body, `href="/signout"`) {
+		if p.status != http.StatusServiceUnavailable || p.header.Get("Retry-After") != "2" || !strings.Contains(p.body, `href="/signout"`) || !strings.Contains(p.body, "still be signed in") {
 			t.Errorf("%s: %d, Retry-After %q\n%s", name, p.status, p.header.Get("Retry-After"), p.body)
 		}
 		if b.cookie("portal_session") != cookie {

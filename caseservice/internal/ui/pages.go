@@ -138,6 +138,7 @@ type Unavailable struct {
 	Wait     time.Duration // zero: say "a few minutes"
 	RetryURL string        // empty: the page could not be asked for again safely
 	Support  string
+	Leaving  bool // it was a sign-out, of which nobody can say whether it was done
 }
 
 // Help answers what people ask first.
