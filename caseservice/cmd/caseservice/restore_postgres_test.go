@@ -26,16 +26,7 @@ func TestFault_F11_CasePointInTimeRecoveryIsAccepted(t *testing.T) {
 	o := newOperator(t)
 	o.database = first.DSN("postgres")
 	f := newOfficeOn(o, 3)
-	file := filepath.Join(f.dir, "copy")
-	if r := f.run("backup", "--to", file, "--database", f.database); r.status != exitFailed || !strings.Contains(r.err, "pg_basebackup") || !strings.Contains(r.err, "docs/operations/backup.md") {
-		t.Errorf("backup: %d %s", r.status, r.err)
-	}
-	if left, _ := filepath.Glob(file + "*"); len(left) > 0 {
-		t.Errorf("it leaves %v", left)
-	}
-	if r := f.run("restore", "--from", f.key, "--database", f.database); r.status != exitConfig || !strings.Contains(r.err, "own means") {
-		t.Errorf("restore: %d %s", r.status, r.err)
-	}
+	f.refusesToCopy()
 	base, err := first.BaseBackup()
 	must(err)
 	f.open()
@@ -55,16 +46,39 @@ func TestFault_F11_CasePointInTimeRecoveryIsAccepted(t *testing.T) {
 	if done.Epoch != 1 || done.Lost < 2 || len(done.Owners) != 2 || done.Unused != "known" {
 		t.Errorf("%+v", done)
 	}
+	f.recovered(second)
+}
+
+// recovered serves the server that was accepted.
+func (f *office) recovered(second *pgtest.Server) {
+	f.t.Helper()
 	f.open()
 	for sub, c := range map[string]imported{"ana": f.cases[0], "bob": f.cases[1]} {
 		if body := f.list(sub); !strings.Contains(body, c.ID) {
-			t.Errorf("%s has lost a case: %s", sub, body)
+			f.t.Errorf("%s has lost a case: %s", sub, body)
 		}
 	}
 	f.wants("a claim at once", "carl", f.cases[2], f.cases[2].ClaimCode, http.StatusServiceUnavailable, "claims_paused")
-	must(second.Exec(t.Context(), `UPDATE epochs SET claims_from = 0`))
+	if err := second.Exec(f.t.Context(), `UPDATE epochs SET claims_from = 0`); err != nil {
+		f.t.Fatal(err)
+	}
 	f.wants("the code that ana used", "carl", f.cases[0], f.cases[0].ClaimCode, http.StatusUnprocessableEntity, "claim_not_accepted")
 	f.wants("a code that nobody used", "carl", f.cases[2], f.cases[2].ClaimCode, http.StatusCreated, "")
 	f.close()
 	f.ok(nil, "ledger", "verify", "--checkpoint-file", f.points, "--code-key-file", f.key)
+}
+
+// refusesToCopy looks at what the commands say of a server's database.
+func (f *office) refusesToCopy() {
+	f.t.Helper()
+	file := filepath.Join(f.dir, "copy")
+	if r := f.run("backup", "--to", file, "--database", f.database); r.status != exitFailed || !strings.Contains(r.err, "pg_basebackup") || !strings.Contains(r.err, "docs/operations/backup.md") {
+		f.t.Errorf("backup: %d %s", r.status, r.err)
+	}
+	if left, _ := filepath.Glob(file + "*"); len(left) > 0 {
+		f.t.Errorf("it leaves %v", left)
+	}
+	if r := f.run("restore", "--from", f.key, "--database", f.database); r.status != exitConfig || !strings.Contains(r.err, "own means") {
+		f.t.Errorf("restore: %d %s", r.status, r.err)
+	}
 }

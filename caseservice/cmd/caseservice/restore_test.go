@@ -198,6 +198,21 @@ func (f *office) accept(more ...string) []string {
 // reopens lets a pause of claims be over.
 func (f *office) reopens() { f.t.Helper(); f.sql(`UPDATE epochs SET claims_from = 0`) }
 
+// backups makes backups and looks at each.
+func (f *office) backups(n int) (out []string) {
+	f.t.Helper()
+	for i := range n {
+		var made backup
+		out = append(out, filepath.Join(f.dir, fmt.Sprint("backup", i)))
+		f.ok(&made, "backup", "--to", out[i])
+		info, err := os.Stat(out[i])
+		if err != nil || info.Mode().Perm() != 0o600 || made.Cases != 24 || made.Ledger.Records < 24 || made.Bytes != info.Size() || len(made.SHA256) != 64 || made.Last.IsZero() {
+			f.t.Errorf("%v %+v %v", info, made, err)
+		}
+	}
+	return out
+}
+
 // Every backup under load is whole, and nothing that was used, lost or revoked after it comes back once it is accepted.
 func TestFault_F11_CaseBackupsUnderLoadBringNothingBack(t *testing.T) {
 	t.Parallel()
@@ -205,16 +220,7 @@ func TestFault_F11_CaseBackupsUnderLoadBringNothingBack(t *testing.T) {
 	f.open()
 	end := f.load(f.cases[4:])
 	const many = 10
-	var backups []string
-	for i := range many {
-		var made backup
-		backups = append(backups, filepath.Join(f.dir, fmt.Sprint("backup", i)))
-		f.ok(&made, "backup", "--to", backups[i])
-		info, err := os.Stat(backups[i])
-		if err != nil || info.Mode().Perm() != 0o600 || made.Cases != 24 || made.Ledger.Records < 24 || made.Bytes != info.Size() || len(made.SHA256) != 64 || made.Last.IsZero() {
-			t.Errorf("%v %+v %v", info, made, err)
-		}
-	}
+	backups := f.backups(many)
 	if n := end(); n < many {
 		t.Errorf("only %d answers meanwhile", n)
 	}
@@ -278,6 +284,12 @@ func (f *office) bringsNothingBack(gone, revoked string) {
 	if n := f.count(`SELECT count(*) FROM ledger WHERE act = 'restore.accept' AND actor LIKE 'operator:%' AND reason LIKE 'epoch=1,since=20%,codes=known'`); n != 1 {
 		f.t.Errorf("%d entries of the restore", n)
 	}
+	f.servesWhatIsKnown(revoked)
+}
+
+// servesWhatIsKnown serves the database that was accepted.
+func (f *office) servesWhatIsKnown(revoked string) {
+	f.t.Helper()
 	f.p = f.serve(f.issuer.URL, "--checkpoint-file", f.points, "--ledger-export", f.export)
 	if status, body := f.p.get(f.p.public+"/v1/cases", "Authorization", "Bearer "+revoked); status == http.StatusOK {
 		f.t.Errorf("a revoked token came back: %d %s", status, body)
@@ -308,9 +320,32 @@ func (f *office) peopleHaveTheirs() {
 			f.t.Errorf("%s has lost a case: %s", sub, body)
 		}
 	}
+	if n := f.count(`SELECT count(*) FROM claim_codes WHERE used_by = 'ana' AND used_at > 0`); n != 1 {
+		f.t.Errorf("ana used %d codes", n)
+	}
 	for _, c := range []int{0, 2} {
 		if n := f.count(fmt.Sprintf(`SELECT count(*) FROM events WHERE case_id = '%s' AND code IN ('claimed', 'assigned') AND seq > 1000`, f.cases[c].ID)); n != 1 {
 			f.t.Errorf("case %d: %d events behind the gap", c, n)
+		}
+	}
+}
+
+// asksForAChoice looks at what is not accepted as it is asked.
+func (f *office) asksForAChoice(saved, short string) {
+	f.t.Helper()
+	for says, args := range map[string][]string{
+		"no exported ledger":         f.accept(),
+		"the export of writer":       f.accept("--ledger", short),
+		"no signed checkpoint":       {"restore", "--accept", "--code-key-file", f.key, "--ledger", f.export},
+		"with --checkpoints-lost":    {"restore", "--accept", "--code-key-file", f.key, "--ledger", f.export, "--checkpoint-file", f.points + ",/nonexistent/points"},
+		"points2 is lost":            {"restore", "--accept", "--code-key-file", f.key, "--ledger", f.export, "--checkpoint-file", f.points + "," + f.points + "2", "--checkpoints-lost"},
+		"write 32 random bytes":      {"restore", "--accept", "--code-key-file", f.write("short.key", "abcd"), "--ledger", f.export, "--checkpoint-file", f.points},
+		"the last checkpoint":        {"restore", "--accept", "--code-key-file", f.write("other.key", strings.Repeat("cd", 32)), "--ledger", f.export, "--checkpoint-file", f.points},
+		"end or keep":                f.accept("--unknown", "maybe"),
+		"is in this place: move it ": {"restore", "--from", saved},
+	} {
+		if got := f.run(append(args, "--database", f.database)...); got.status == exitOK || !strings.Contains(got.err, says) {
+			f.t.Errorf("%s: %d %s", says, got.status, got.err)
 		}
 	}
 }
@@ -331,21 +366,7 @@ func TestRestore_WithoutAnExportUnusedCodesEndOrAreKept(t *testing.T) {
 	short := f.write("short", string(text[:bytes.LastIndexByte(text[:len(text)-1], '\n')+1]))
 	for _, unknown := range []string{"end", "keep"} {
 		r := f.restored(saved)
-		for says, args := range map[string][]string{
-			"no exported ledger":         r.accept(),
-			"the export of writer":       r.accept("--ledger", short),
-			"no signed checkpoint":       {"restore", "--accept", "--code-key-file", f.key, "--ledger", r.export},
-			"with --checkpoints-lost":    {"restore", "--accept", "--code-key-file", f.key, "--ledger", r.export, "--checkpoint-file", r.points + ",/nonexistent/points"},
-			"points2 is lost":            {"restore", "--accept", "--code-key-file", f.key, "--ledger", r.export, "--checkpoint-file", r.points + "," + r.points + "2", "--checkpoints-lost"},
-			"write 32 random bytes":      {"restore", "--accept", "--code-key-file", f.write("short.key", "abcd"), "--ledger", r.export, "--checkpoint-file", r.points},
-			"the last checkpoint":        {"restore", "--accept", "--code-key-file", f.write("other.key", strings.Repeat("cd", 32)), "--ledger", r.export, "--checkpoint-file", r.points},
-			"end or keep":                r.accept("--unknown", "maybe"),
-			"is in this place: move it ": {"restore", "--from", saved},
-		} {
-			if got := r.run(append(args, "--database", r.database)...); got.status == exitOK || !strings.Contains(got.err, says) {
-				t.Errorf("%s: %d %s", says, got.status, got.err)
-			}
-		}
+		r.asksForAChoice(saved, short)
 		var done acceptance
 		r.ok(&done, r.accept("--unknown", unknown)...)
 		if until := time.Until(done.ClaimsFrom); until < 23*time.Hour || done.Lost < 1 {
