@@ -142,13 +142,16 @@ func TestClose_SendsWhatWaits(t *testing.T) {
 	var n counts
 	tr := telemetry.New(telemetry.Options{Config: telemetry.Config{Endpoint: c.url, Ratio: 1}, Count: n.add})
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-	const many = 1500 // several batches
+	const many = 1100 // several batches
 	for range many {
 		answer(tr, r)
 	}
+	began := time.Now()
 	tr.Close()
-	answer(tr, r) // too late, and no trouble
-	if len(c.spans) != many || n.of(telemetry.Sent) != many {
-		t.Errorf("%d came, %d are counted", len(c.spans), n.of(telemetry.Sent))
+	inTime := time.Since(began) < telemetry.ClosePatience // a machine may be too busy to send so much
+	answer(tr, r)                                         // too late, and no trouble
+	sent := n.of(telemetry.Sent)
+	if lost := n.of(telemetry.Dropped) + n.of(telemetry.Failed); sent+lost != many || inTime && lost > 0 || len(c.spans) < sent {
+		t.Errorf("%d came, %d are counted as sent and %d as lost", len(c.spans), sent, lost)
 	}
 }
