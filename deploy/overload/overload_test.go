@@ -88,8 +88,8 @@ func (l *tally) String() string {
 
 func (l *tally) rate() float64 { return float64(l.ok) / l.took.Seconds() }
 
-// drive lets workers send what they make, one request after another, for a time.
-func (s *system) drive(what string, workers int, length time.Duration, want int, c *http.Client, make func() *http.Request) *tally {
+// drive lets workers send what next makes, one request after another, for a time.
+func (s *system) drive(what string, workers int, length time.Duration, want int, c *http.Client, next func() *http.Request) *tally {
 	s.Helper()
 	l := &tally{what: what}
 	began, cpu := time.Now(), processorTime(s.idp)
@@ -98,7 +98,7 @@ func (s *system) drive(what string, workers int, length time.Duration, want int,
 		all.Go(func() {
 			for time.Since(began) < length {
 				from := time.Now()
-				a, err := do(c, make())
+				a, err := do(c, next())
 				l.note(a, err, time.Since(from), want)
 			}
 		})
@@ -142,7 +142,8 @@ func (s *system) reads(what string, workers int, length time.Duration) *tally {
 }
 
 // guesses sends wrong passwords for people whom nobody knows, which cost as much as those of others.
-func (s *system) guesses(what string, workers int, length time.Duration) *tally {
+// The form that they send is fetched now.
+func (s *system) guesses(what string, workers int, length time.Duration) func() *tally {
 	s.Helper()
 	home, err := url.Parse(s.cfg.Issuer())
 	s.must(err)
@@ -157,18 +158,21 @@ func (s *system) guesses(what string, workers int, length time.Duration) *tally 
 	for _, c := range browser.Cookies(home) {
 		cookies += c.Name + "=" + c.Value + "; "
 	}
-	c := newClient(workers)
-	defer c.CloseIdleConnections()
 	var n atomic.Int64
-	return s.drive(what, workers, length, http.StatusUnprocessableEntity, c, func() *http.Request {
-		v := url.Values{"identifier": {fmt.Sprintf("nobody-%d@example.com", n.Add(1))}, "password": {"not the right one"}, "csrf_token": {url.Values(form).Get("csrf_token")}}
-		return s.request(http.MethodPost, target, v.Encode(), "Cookie", cookies, "Origin", s.cfg.Issuer(), "Accept", "text/html")
-	})
+	return func() *tally {
+		c := newClient(workers)
+		defer c.CloseIdleConnections()
+		return s.drive(what, workers, length, http.StatusUnprocessableEntity, c, func() *http.Request {
+			v := url.Values{"identifier": {fmt.Sprintf("nobody-%d@example.com", n.Add(1))}, "password": {"not the right one"}, "csrf_token": {url.Values(form).Get("csrf_token")}}
+			return s.request(http.MethodPost, target, v.Encode(), "Cookie", cookies, "Origin", s.cfg.Issuer(), "Accept", "text/html")
+		})
+	}
 }
 
 func TestOverload_AnswersStayOrderlyMemoryBoundedAndAllIsWellAgainSoon(t *testing.T) {
 	t.Parallel()
 	z, s := sizeOf(t), newSystem(t)
+	guess := s.guesses("wrong passwords", 128, 2*z.phase)
 	s.machines("warming up", 16, z.phase/2)
 	top := s.machines("client_credentials, 16 at a time", 16, z.phase)
 	crowds := []*crowd{gather(s.cfg.Ports.IDP, z.sockets, 60_000), gather(s.cfg.Ports.CaseAPI, z.sockets/2, 16_000), gather(s.cfg.Ports.Portal, z.sockets/10, 16_000)}
@@ -181,7 +185,7 @@ func TestOverload_AnswersStayOrderlyMemoryBoundedAndAllIsWellAgainSoon(t *testin
 	s.mostly(z, s.machines("… beside the crowd", 16, z.phase))
 	s.mostly(z, s.reads("reads of cases beside the crowd", 16, z.phase))
 	s.mostly(z, s.keys("stampede for the keys beside the crowd", 200, z.phase))
-	s.storm(z)
+	s.storm(z, guess)
 	ten := s.machines("ten times the load, beside the crowd", 256, z.phase)
 	s.mostly(z, s.reads("reads of cases, afterwards", 4, z.phase/2))
 	for _, c := range crowds {
@@ -210,11 +214,11 @@ func (s *system) mostly(z size, l *tally) {
 }
 
 // storm sends more wrong passwords than can be hashed. The rest goes on meanwhile.
-func (s *system) storm(z size) {
+func (s *system) storm(z size, guess func() *tally) {
 	s.Helper()
 	var guesses *tally
 	var all sync.WaitGroup
-	all.Go(func() { guesses = s.guesses("wrong passwords", 128, 2*z.phase) })
+	all.Go(func() { guesses = guess() })
 	time.Sleep(z.phase / 2)
 	machines := s.machines("client_credentials in the storm", 8, z.phase)
 	keys := s.keys("keys in the storm", 8, z.phase/2)

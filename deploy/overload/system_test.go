@@ -67,7 +67,7 @@ func newSystem(t *testing.T) *system {
 		*one.to, err = group.Start(one.spec)
 		s.must(err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
+		t.Cleanup(cancel)
 		s.must((*one.to).Ready(ctx))
 	}
 	s.person, _, err = s.clients.SignIn(t.Context(), s.cfg.Issuer(), who)

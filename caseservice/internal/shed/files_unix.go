@@ -15,5 +15,5 @@ func openFiles() int {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
 		return 0
 	}
-	return int(min(uint64(r.Cur), math.MaxInt32)) //nolint:gosec,unconvert // it fits; some systems have it signed
+	return int(min(uint64(r.Cur), math.MaxInt32)) //nolint:unconvert // some systems have it signed
 }

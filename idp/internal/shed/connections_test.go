@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ type world struct {
 	counted map[string]int
 
 	entered, release chan struct{} // of requests to /held
+	large            atomic.Int64  // requests to /large
 }
 
 func newWorld(t *testing.T, l shed.Limits) *world {
@@ -82,6 +84,7 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 		<-w.release
 	}
 	if r.URL.Path == "/large" {
+		w.large.Add(1)
 		_, _ = rw.Write(make([]byte, 3<<10)) // it fits into a buffer
 	}
 	text, _ := io.ReadAll(r.Body)
@@ -311,8 +314,19 @@ func TestConnections_WhoTakesNoAnswerIsDropped(t *testing.T) {
 		w.dial(strings.Repeat("GET /ready HTTP/1.1\r\nHost: x\r\n\r\n", 4))
 	}
 	for range 8 {
-		w.dial(strings.Repeat("GET /large HTTP/1.1\r\nHost: x\r\n\r\n", 3_000))
+		c := w.dial("")
+		if err := c.Conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+			t.Fatal(err)
+		}
+		go c.send(strings.Repeat("GET /large HTTP/1.1\r\nHost: x\r\n\r\n", 10_000))
 	}
+	last := int64(-1)
+	w.until("every answer is stuck", func() bool {
+		before := last
+		last = w.large.Load()
+		time.Sleep(100 * time.Millisecond)
+		return last > 8 && last == before
+	})
 	for range 20 {
 		if status, body := w.dial(get).answer(); status != http.StatusOK {
 			t.Fatalf("beside them: %d %s", status, body)

@@ -90,7 +90,7 @@ func TestLoad_BoundsThePublicListenerAndIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := &http.Transport{}
-		defer c.CloseIdleConnections()
+		t.Cleanup(c.CloseIdleConnections)
 		res, err := c.RoundTrip(r)
 		if err != nil {
 			t.Fatal(err)
