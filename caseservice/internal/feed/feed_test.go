@@ -98,6 +98,48 @@ func TestFollow_AKeyVoidsTheTokensThatItSignedAndSignsNoMoreEvents(t *testing.T)
 	}
 }
 
+// Right after a key was revoked, one replica of the issuer may still answer with the keys of before: who signs now is found as
+// soon as all agree, however many unknown keys were asked for before.
+func TestFollow_AKeyThatFollowsARevokedOneIsFoundAtOnce(t *testing.T) {
+	t.Parallel()
+	f := following(t)
+	find := func(kid string) bool {
+		k, err := f.keys.Find(t.Context(), kid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k != nil
+	}
+	f.clock.Advance(time.Minute)
+	f.until("fresh", f.Fresh)
+	if find("of-a-stranger") { // it spends the allowance
+		t.Fatal("a key that nobody has")
+	}
+	for range 3 {
+		f.clock.Advance(20 * time.Second)
+		old := f.issuer.JWKS()
+		f.tell(issuertest.KeyRevoked, "some-key")
+		fetches := f.issuer.KeyFetches()
+		f.issuer.Stale(&old)
+		next := f.issuer.Rotate("ES256")
+		f.clock.Advance(time.Second)
+		if find(next) {
+			t.Error("it is not there yet")
+		}
+		f.issuer.Stale(nil)
+		f.clock.Advance(time.Second)
+		if !find(next) || f.issuer.KeyFetches() <= fetches {
+			t.Error("who signs now is not known")
+		}
+	}
+	f.clock.Advance(time.Minute)
+	f.issuer.Rotate("ES256")
+	fetches := f.issuer.KeyFetches()
+	if find("of-a-stranger") || f.issuer.KeyFetches() != fetches {
+		t.Error("strangers have keys fetched without end")
+	}
+}
+
 func TestFollow_NeverMissesOneAmongThousandsAndSeveralAtOnce(t *testing.T) {
 	t.Parallel()
 	f := following(t)
@@ -332,14 +374,15 @@ func TestFollow_AnAnswerIsAsOldAsItsQuestion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := idle(t)
-			polls := make(chan struct{}, 2)
+			polls, over := make(chan struct{}, 1), make(chan struct{})
+			t.Cleanup(func() { close(over) })
 			f.issuer.Fault(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path != "/events/poll" {
 					return false
 				}
 				select {
-				case polls <- struct{}{}:
-				case <-r.Context().Done():
+				case polls <- struct{}{}: // one is answered
+				case <-over:
 					return true
 				}
 				f.clock.Advance(4 * time.Second)
@@ -347,7 +390,6 @@ func TestFollow_AnAnswerIsAsOldAsItsQuestion(t *testing.T) {
 				_, _ = w.Write([]byte(`{"sets":{},"cursor":"c"` + c.held + `}`))
 				return true
 			})
-			polls <- struct{}{} // one answer
 			f.begin()
 			f.until("it was answered", f.Fresh)
 			if age := f.Age(); age != c.age {

@@ -74,7 +74,7 @@ func (f *Feed) apply(verified map[string]event) {
 	}
 	for _, e := range events {
 		if e.kind == keys {
-			f.issuer.Renew()
+			f.issuer.Changed()
 		}
 		delay := time.Duration(-1)
 		if !e.toe.IsZero() && f.heard.Load() != nil { // what is read at a start happened before, and delayed nothing

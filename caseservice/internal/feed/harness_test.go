@@ -26,6 +26,7 @@ type follower struct {
 	*feed.Feed
 	t      testing.TB
 	issuer *issuertest.Issuer
+	keys   *issuer.Issuer // as the feed knows it
 	clock  *clock.Fake
 	stop   func()
 
@@ -58,8 +59,9 @@ func idle(t testing.TB) *follower {
 	f := &follower{t: t, issuer: issuertest.Start(t, c), clock: c}
 	f.issuer.Hold(100 * time.Millisecond)
 	log := slog.New(slog.NewJSONHandler(&f.log, nil))
+	f.keys = issuer.New(issuer.Options{URL: f.issuer.URL, Clock: c, Log: log})
 	f.Feed = feed.New(feed.Options{
-		Issuer: issuer.New(issuer.Options{URL: f.issuer.URL, Clock: c, Log: log}), Audience: issuertest.Audience,
+		Issuer: f.keys, Audience: issuertest.Audience,
 		ClientID: issuertest.ClientID, Secret: issuertest.ClientSecret, Clock: c, Log: log,
 		Observe: feed.Observer{
 			Applied: func(_ string, d time.Duration) { f.applied.Add(1); f.delay.Store(int64(d)) },

@@ -29,6 +29,8 @@ const (
 	KeysStale    = 15 * time.Minute // then nobody gets in until they were
 	unknownEvery = 5 * time.Minute  // at most one fetch per this time is caused by unknown kids
 	unknownPause = 10 * time.Second // a set this young is not fetched again for an unknown kid
+	changeTime   = 5 * time.Second  // after the issuer said that its keys change: its replicas agree on them by then
+	changePause  = 200 * time.Millisecond
 	fetchTimeout = 5 * time.Second
 	maxRetry     = 30 * time.Second
 	maxDocument  = 256 << 10
@@ -71,6 +73,7 @@ type Issuer struct {
 	failures  int
 	unknown   time.Time // when a fetch was last spent on an unknown kid
 	overdrawn bool      // an unknown kid was turned away since the last fetch
+	changing  time.Time // the issuer's keys are changing until then
 }
 
 type flight struct {
@@ -183,6 +186,9 @@ func (i *Issuer) mayAskAgain(set *keySet) bool {
 	if i.flight != nil {
 		return true // joins the fetch that is under way
 	}
+	if now.Before(i.changing) { // one of its replicas may have answered with what was before
+		return now.Sub(set.fetched) >= changePause
+	}
 	if now.Sub(set.fetched) < unknownPause {
 		return false
 	}
@@ -208,8 +214,16 @@ func (i *Issuer) Refresh(ctx context.Context) error {
 	}
 }
 
-// Renew fetches the keys beside whatever goes on.
-func (i *Issuer) Renew() { i.begin(context.Background(), i.clock.Now()) }
+// Changed is told that the issuer changes its keys. They are fetched beside whatever goes on, and again when its replicas
+// agree on them; in between, a kid that is not known yet is asked for without counting against the allowance.
+func (i *Issuer) Changed() {
+	now := i.clock.Now()
+	i.mu.Lock()
+	i.changing = now.Add(changeTime)
+	i.mu.Unlock()
+	i.begin(context.Background(), now)
+	time.AfterFunc(changeTime/2, func() { i.begin(context.Background(), i.clock.Now()) })
+}
 
 // begin starts a fetch unless one is under way or the last failure is too recent; then it says how long to wait.
 func (i *Issuer) begin(ctx context.Context, now time.Time) (*flight, time.Duration) {

@@ -39,6 +39,7 @@ type Issuer struct {
 	slow  atomic.Int64 // nanoseconds
 	alien atomic.Bool
 	mute  atomic.Bool
+	stale atomic.Pointer[jose.JSONWebKeySet]
 	feed  feed
 }
 
@@ -71,6 +72,9 @@ func (i *Issuer) Alien() { i.alien.Store(true) }
 
 // WithoutKeys keeps the keys back, or hands them out again.
 func (i *Issuer) WithoutKeys(none bool) { i.mute.Store(none) }
+
+// Stale makes the keys be those of before, as a replica has them that has not looked since. Nil: they are what they are.
+func (i *Issuer) Stale(set *jose.JSONWebKeySet) { i.stale.Store(set) }
 
 // Slow makes each answer take so long.
 func (i *Issuer) Slow(d time.Duration) { i.slow.Store(int64(d)) }
@@ -134,7 +138,11 @@ func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "none now", http.StatusServiceUnavailable)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(i.JWKS())
+		set := i.JWKS()
+		if old := i.stale.Load(); old != nil {
+			set = *old
+		}
+		_ = json.NewEncoder(w).Encode(set)
 	case "/events/poll":
 		i.servePoll(w, r)
 	case "/introspect":
