@@ -63,7 +63,7 @@ func TestAttack_F08_NoMoreGuessesAreVerifiedThanTheLimit(t *testing.T) {
 		for round := 0; verified < inAll && round < 2*inAll; round++ {
 			w.clock.Advance(wait)
 			to, v = b.get("/signin").filled("identifier", ana, "password", "")
-			got, wait = w.guesses(4, func(i int) *page { return wrongly(b, to, v, i) })
+			got, wait = w.guesses(2, func(i int) *page { return wrongly(b, to, v, i) })
 			if got[http.StatusUnprocessableEntity] > 1 {
 				t.Fatalf("after a wait, guesses at one instant were answered %v", got)
 			}

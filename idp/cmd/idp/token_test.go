@@ -90,7 +90,7 @@ func TestAttack_B07_ParallelRedemptionsHaveOneWinner(t *testing.T) {
 				switch a := w.redeem(client, code); {
 				case a.status == http.StatusOK:
 					won.Add(1)
-				case a.str("error") != "invalid_grant":
+				case a.str("error") != "invalid_grant" && a.status != http.StatusServiceUnavailable:
 					t.Error(a.status, a.body)
 				}
 			})
@@ -100,7 +100,7 @@ func TestAttack_B07_ParallelRedemptionsHaveOneWinner(t *testing.T) {
 			var codes, families int
 			w.count(&codes, `SELECT count(*) FROM access_tokens a JOIN grants g ON g.id = a.grant_id WHERE g.client = ?`, client)
 			w.count(&families, `SELECT count(*) FROM families WHERE client = ?`, client)
-			if codes != int(won.Load()) || families != codes {
+			if codes < int(won.Load()) || codes > 1 || families != codes { // an answer may be lost, and what it tells of stands
 				t.Errorf("%d tokens and %d families stand on one code", codes, families)
 			}
 		}
