@@ -41,6 +41,7 @@ type dialect struct {
 	share     string        // statement that takes one key beside others who do
 	unhurried string        // statement that lets the statements of a transaction take their time; "": they do anyway
 	patience  time.Duration // for one transaction or read; 0: none
+	knock     time.Duration // for the beginning of a transaction; 0: patience
 	tables    string        // tells whether a table exists
 
 	broken func(error) breach

@@ -26,6 +26,7 @@ const (
 	lockPatience        = 2 * time.Second
 	idleInTransaction   = 5 * time.Second
 	transactionPatience = 10 * time.Second
+	beginPatience       = 4 * time.Second
 	connectionLife      = 30 * time.Minute // so that a moved server is found again
 )
 
@@ -61,6 +62,7 @@ func postgresDialect(dsn string) (*dialect, error) {
 		share:     `SELECT pg_advisory_xact_lock_shared(hashtextextended(?, 0))`,
 		unhurried: "SET LOCAL statement_timeout = 0",
 		patience:  transactionPatience,
+		knock:     beginPatience,
 		tables:    `SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass(?)`,
 		broken:    postgresBreach,
 		open: func(conns int) (*sql.DB, error) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -287,6 +288,27 @@ func TestCommit_ADeadServerLosesNothingThatWasAnswered(t *testing.T) {
 	wg.Wait()
 	if acked := seen.check(t, db, true); acked == 0 || refused.Load() == 0 {
 		t.Fatalf("%d answered, %d refused: the crash was not in the middle", acked, refused.Load())
+	}
+}
+
+// A machine that is gone resets no connection: the writer finds out when it next begins, and must not wait as for a long statement.
+func TestCommit_GivesUpSoonOnAConnectionThatDiedIdle(t *testing.T) {
+	t.Parallel()
+	db := open(t, pgtest.Database(t))
+	var pid int
+	if err := db.Commit(t.Context(), func(tx *Tx) error { return tx.Row(`SELECT pg_backend_pid()`).Scan(&pid) }, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+	began := time.Now()
+	if err := add(t.Context(), db, "lost", ""); !errors.Is(err, ErrUnavailable) || time.Since(began) >= transactionPatience {
+		t.Errorf("%v after %s", err, time.Since(began))
+	}
+	if err := add(t.Context(), db, "next", ""); err != nil {
+		t.Errorf("the next one: %v", err)
 	}
 }
 

@@ -302,7 +302,7 @@ func (w *writer) try(batch []*job) (err error) {
 	defer done()
 	w.t.ctx, w.t.late = ctx, nil
 	id, head := w.id, w.head
-	if err := w.t.control(w.db.d.begin); err != nil {
+	if err := w.t.open(); err != nil {
 		w.drop()
 		return err
 	}
@@ -414,6 +414,18 @@ func contained(f func() error) (own, err error) {
 		return err, nil
 	}
 	return nil, err
+}
+
+// open begins a transaction. That takes a server no work: one that does not answer soon is gone, and a connection that was idle
+// when it went must not cost the patience of a whole transaction.
+func (t *Tx) open() error {
+	if t.d.knock == 0 {
+		return t.control(t.d.begin)
+	}
+	ctx, done := context.WithTimeout(t.ctx, t.d.knock)
+	defer done()
+	_, err := t.conn.ExecContext(ctx, t.d.begin)
+	return err
 }
 
 // control runs a statement that begins or ends (part of) a transaction.
