@@ -12,30 +12,7 @@ var tells = map[string]string{
 // audited: each answer that issues, changes or reveals has exactly one event, and what happens once has one (L2). Whether chains
 // and checkpoints hold, the provider's own command says.
 func (o *oracle) audited() {
-	issued, revoked, told, effects := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
-	for _, e := range o.kept.events {
-		if e.Outcome != "allowed" {
-			continue
-		}
-		told[e.Type+" "+e.Request]++
-		switch e.Type {
-		case "token.issued", "token.refreshed":
-			issued[e.JTI]++
-		case "token.revoked":
-			revoked[e.Family]++
-		case "account.created":
-			effects["the creation of account "+e.Account]++
-		case "session.ended":
-			if e.Detail["all"] == "" {
-				effects["the end of session "+e.Session]++
-			}
-		}
-	}
-	for what, n := range effects {
-		if n > 1 {
-			o.found("L2", 0, "%s has %d events", what, n)
-		}
-	}
+	issued, revoked, told := o.tally()
 	late := map[string]time.Time{} // when somebody last asked for an end that may still come
 	for _, r := range o.records {
 		if r.unsure() && (r.Op == opSignOut || r.Op == opLeave || r.Op == opPassword) {
@@ -62,6 +39,36 @@ func (o *oracle) audited() {
 			o.found("L2", r.N, "%s has %d events %s", r.Op, n, kind)
 		}
 	}
+}
+
+// tally counts what was allowed by what it is about, and finds what happened twice that happens once.
+func (o *oracle) tally() (issued, revoked, told map[string]int) {
+	issued, revoked, told = map[string]int{}, map[string]int{}, map[string]int{}
+	effects := map[string]int{}
+	for _, e := range o.kept.events {
+		if e.Outcome != "allowed" {
+			continue
+		}
+		told[e.Type+" "+e.Request]++
+		switch e.Type {
+		case "token.issued", "token.refreshed":
+			issued[e.JTI]++
+		case "token.revoked":
+			revoked[e.Family]++
+		case "account.created":
+			effects["the creation of account "+e.Account]++
+		case "session.ended":
+			if e.Detail["all"] == "" {
+				effects["the end of session "+e.Session]++
+			}
+		}
+	}
+	for what, n := range effects {
+		if n > 1 {
+			o.found("L2", 0, "%s has %d events", what, n)
+		}
+	}
+	return issued, revoked, told
 }
 
 // disclosed: each case that was shown has exactly one entry of who saw it, and it names the token (L2).
