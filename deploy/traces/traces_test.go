@@ -202,7 +202,7 @@ func TestTrace_ASilentCollectorSlowsNothing(t *testing.T) {
 	t.Cleanup(silent.Close)
 	s := newSystem(t, silent.URL)
 	s.start(t, s.cfg.IDPSpec())
-	machine := seed.Clients(s.secrets).Basic("machine")
+	machine := s.secrets.Basic("machine")
 	token := func() bool {
 		return strings.Contains(ask(t, http.MethodPost, s.cfg.Issuer()+"/token", machine, seed.ForMachine()), `"access_token"`)
 	}
