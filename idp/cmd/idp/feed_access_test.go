@@ -90,6 +90,33 @@ func TestFeed_ACrowdOfPollsLeavesOneRecordAMinute(t *testing.T) {
 	}
 }
 
+// A poll that waits holds none of the few places in which polls of strangers are looked at.
+func TestFeed_AKnownPollThatWaitsTakesNoPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	gauge := func(name string) float64 {
+		t.Helper()
+		all, err := w.p.metrics.Gather()
+		w.must(err)
+		for _, m := range all {
+			if m.GetName() == name {
+				return m.GetMetric()[0].GetGauge().GetValue()
+			}
+		}
+		t.Fatalf("there is no %s", name)
+		return 0
+	}
+	answered := make(chan answer, 1)
+	go func() { answered <- w.poll("cases", `{}`) }()
+	waited := false
+	for len(answered) == 0 && !waited { // a poll waits for two seconds
+		waited = gauge("idp_feed_waiting") == 1 && gauge("idp_http_requests_in_flight") == 0
+	}
+	if a := <-answered; !waited || a.status != http.StatusOK {
+		t.Errorf("waited without a place: %v; %d %s", waited, a.status, a.body)
+	}
+}
+
 // Only the client that an API is registered with may ask about its tokens, whatever its name is.
 func TestAttack_B21_OnlyTheAPIsOwnClientIntrospectsItsTokens(t *testing.T) {
 	t.Parallel()

@@ -369,10 +369,11 @@ func TestFeed_MeasuresTheDelayForWhoWaits(t *testing.T) {
 		return 0
 	}
 	s.revoked("web", s.cases.str("access_token"))
-	s.fCases.cursor = ""
-	s.fCases.next()
-	if n := delays(); n != 0 {
-		t.Errorf("a start measured %d", n)
+	for _, begin := range []func() []string{func() []string { return s.fCases.next() }, s.fCases.wait} {
+		s.fCases.cursor = ""
+		if heard := begin(); len(heard) != 1 || delays() != 0 {
+			t.Errorf("a start heard %q and measured %d", heard, delays())
+		}
 	}
 	s.revoked("machine", s.machines.str("access_token"))
 	before := s.fCases.cursor
