@@ -148,17 +148,17 @@ type process struct {
 	cmd     *exec.Cmd
 	public  string // URLs
 	private string
-	log     *lines
+	log     *record
 	ended   chan struct{}
 }
 
-// lines is the log of a process.
-type lines struct {
+// record is the log of a process.
+type record struct {
 	mu  sync.Mutex
 	all []string
 }
 
-func (l *lines) String() string {
+func (l *record) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Join(l.all, "\n")
@@ -168,7 +168,7 @@ func (l *lines) String() string {
 func (o *operator) start(args ...string) *process {
 	o.t.Helper()
 	args = append(args, "--listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0")
-	p := &process{t: o.t, cmd: command(context.Background(), nil, args...), log: &lines{}, ended: make(chan struct{})}
+	p := &process{t: o.t, cmd: command(context.Background(), nil, args...), log: &record{}, ended: make(chan struct{})}
 	pipe, err := p.cmd.StderrPipe()
 	if err != nil {
 		o.t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/config"
+	"ellis.example/caseservice/internal/lines"
 	"ellis.example/caseservice/internal/portal"
 	"ellis.example/caseservice/internal/portal/caseapi"
 	"ellis.example/caseservice/internal/signin"
@@ -159,7 +160,9 @@ func readProxies(fs *pflag.FlagSet) (out []netip.Prefix, err error) {
 
 // serve runs the portal until ctx ends.
 func (s *portalSettings) serve(ctx context.Context, secret string, errOut io.Writer) (err error) {
-	log := s.log.logger(errOut)
+	out := lines.New(errOut)
+	defer func() { _ = out.Flush() }() // there is nobody to tell that telling does not work
+	log := s.log.logger(out)
 	renderer, err := ui.New(ui.Brand{Name: s.name, Contact: s.contact})
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	"ellis.example/caseservice/internal/accesstoken/issuertest"
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/epoch"
+	"ellis.example/caseservice/internal/lines"
 	"ellis.example/caseservice/internal/store/sqlstore"
 	"ellis.example/caseservice/internal/unit"
 )
@@ -402,7 +403,7 @@ func TestFault_F11_ARunningCaseServiceStopsWhenItsDatabaseIsSetBack(t *testing.T
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	s := settings{checkpoints: f.points, export: f.export, logFormat: "json", logLevel: "error"}
-	w, err := s.witnesses(t.Context(), store, bytes.Repeat([]byte{0xab}, 32), s.logger(io.Discard))
+	w, err := s.witnesses(t.Context(), store, bytes.Repeat([]byte{0xab}, 32), s.logger(lines.New(io.Discard)))
 	if err != nil {
 		t.Fatal(err)
 	}

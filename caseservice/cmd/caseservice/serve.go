@@ -19,6 +19,7 @@ import (
 	"ellis.example/caseservice/internal/config"
 	"ellis.example/caseservice/internal/feed"
 	"ellis.example/caseservice/internal/issuer"
+	"ellis.example/caseservice/internal/lines"
 	"ellis.example/caseservice/internal/store/sqlstore"
 	"ellis.example/caseservice/internal/telemetry"
 	"ellis.example/caseservice/internal/unit"
@@ -58,7 +59,9 @@ func newServeCommand() *cobra.Command {
 
 // serve listens first, so that a taken port is said before anything else happens, and runs until ctx ends.
 func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut io.Writer) (err error) {
-	log := s.logger(errOut)
+	out := lines.New(errOut)
+	defer func() { _ = out.Flush() }() // there is nobody to tell that telling does not work
+	log := s.logger(out)
 	public, private, err := listeners(ctx, s.listen, s.privateListen)
 	if err != nil {
 		return err
@@ -113,13 +116,14 @@ func listeners(ctx context.Context, public, private string) (net.Listener, net.L
 	return a, b, nil
 }
 
-func (s *settings) logger(w io.Writer) *slog.Logger {
+func (s *settings) logger(w *lines.Writer) *slog.Logger {
 	level, _ := s.level() // checked before
 	o := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewJSONHandler(w, o)
 	if s.logFormat == "text" {
-		return slog.New(telemetry.Logs(slog.NewTextHandler(w, o), web.RequestID))
+		h = slog.NewTextHandler(w, o)
 	}
-	return slog.New(telemetry.Logs(slog.NewJSONHandler(w, o), web.RequestID))
+	return slog.New(telemetry.Logs(w.Handler(h), web.RequestID))
 }
 
 const (

@@ -127,6 +127,7 @@ func sqliteDSN(path string) string {
 	q := url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-4096)", "journal_size_limit(67108864)",
+		"temp_store(2)", // what a statement or savepoint may have to undo is kept in memory, and not written to a file
 	}}
 	return fileDSN(path, q)
 }

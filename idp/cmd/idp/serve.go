@@ -23,6 +23,7 @@ func newServe() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			defer func() { _ = s.lines.Flush() }() // there is nobody to tell that telling does not work
 			return serve(cmd.Context(), s)
 		},
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"log/slog"
 	"net/netip"
 	"net/url"
@@ -15,6 +14,7 @@ import (
 	"ellis.example/idp/internal/config"
 	"ellis.example/idp/internal/factor"
 	"ellis.example/idp/internal/keyring"
+	"ellis.example/idp/internal/lines"
 	"ellis.example/idp/internal/notify"
 	"ellis.example/idp/internal/store/redisstore/redisdb"
 	"ellis.example/idp/internal/telemetry"
@@ -51,6 +51,7 @@ type settings struct {
 	hashing factor.Params
 	clock   clock.Clock
 	log     *slog.Logger
+	lines   *lines.Writer // where log writes
 }
 
 // databaseFlags are those of every command that opens the database.
@@ -120,7 +121,7 @@ func readSettings(cmd *cobra.Command) (s settings, err error) {
 		listen: str(cmd, "listen"), private: str(cmd, "private-listen"), checkpoint: str(cmd, "checkpoint-file"), export: str(cmd, "audit-export"),
 		name: str(cmd, "name"), contact: str(cmd, "contact"), hashing: factor.DefaultParams, clock: clock.System{},
 	}
-	if s.log, err = logger(cmd); err != nil {
+	if s.log, s.lines, err = logger(cmd); err != nil {
 		return s, err
 	}
 	if s.issuer, err = readIssuer(cmd); err != nil {
@@ -235,24 +236,23 @@ func readProxies(cmd *cobra.Command) (out []netip.Prefix, err error) {
 	return out, nil
 }
 
-// logger writes to standard error. Errors: *config.Error.
-func logger(cmd *cobra.Command) (*slog.Logger, error) {
-	return newLogger(cmd.ErrOrStderr(), str(cmd, "log-level"), str(cmd, "log-format"))
-}
-
-func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
+// logger writes to standard error, by way of lines. Errors: *config.Error.
+func logger(cmd *cobra.Command) (*slog.Logger, *lines.Writer, error) {
 	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, &config.Error{Where: "--log-level", Problem: "choose debug, info, warn or error"}
+	if err := l.UnmarshalText([]byte(str(cmd, "log-level"))); err != nil {
+		return nil, nil, &config.Error{Where: "--log-level", Problem: "choose debug, info, warn or error"}
 	}
-	opt := &slog.HandlerOptions{Level: l}
-	switch format {
+	w, opt := lines.New(cmd.ErrOrStderr()), &slog.HandlerOptions{Level: l}
+	var h slog.Handler
+	switch str(cmd, "log-format") {
 	case "json":
-		return slog.New(telemetry.Logs(slog.NewJSONHandler(w, opt), web.RequestID)), nil
+		h = slog.NewJSONHandler(w, opt)
 	case "text":
-		return slog.New(telemetry.Logs(slog.NewTextHandler(w, opt), web.RequestID)), nil
+		h = slog.NewTextHandler(w, opt)
+	default:
+		return nil, nil, &config.Error{Where: "--log-format", Problem: "choose json or text"}
 	}
-	return nil, &config.Error{Where: "--log-format", Problem: "choose json or text"}
+	return slog.New(telemetry.Logs(w.Handler(h), web.RequestID)), w, nil
 }
 
 // withoutPassword hides the password of a URL.

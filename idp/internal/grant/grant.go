@@ -69,6 +69,9 @@ type Reader interface {
 	// AccessToken returns what is kept of an access token and its grant, revoked ones included; a tombstone of
 	// RevokeToken alone comes back with Revoked set and no grant. Errors: ErrNotFound.
 	AccessToken(ctx context.Context, jti string) (AccessToken, Grant, error)
+	// Revocation returns when a token that stands on no grant was revoked (zero: it was not, as far as is known), and up to
+	// when such tombstones may have been swept (zero: none were), both as of one moment.
+	Revocation(ctx context.Context, jti string) (revoked, swept time.Time, err error)
 	// Consents lists what account allowed client.
 	Consents(ctx context.Context, account, client string) ([]Consent, error)
 	// ConsentsOf lists everything account allowed, by client.

@@ -88,7 +88,7 @@ type signer struct {
 	outside *outside // in place of private
 	public  crypto.PublicKey
 	err     error    // why this pair cannot sign here
-	byType  sync.Map // typ → jose.Signer
+	byType  sync.Map // typ → encoded header
 }
 
 // prepare parses what is kept, once per change. A private part that is out of reach takes away its signatures alone: what is

@@ -37,33 +37,7 @@ func (r *Ring) Sign(ctx context.Context, alg, typ string, claims any) (string, e
 	if s.outside != nil {
 		return s.signOutside(ctx, typ, payload)
 	}
-	js, err := s.as(typ)
-	if err != nil {
-		return "", err
-	}
-	return signed(js, payload)
-}
-
-func signed(js jose.Signer, payload []byte) (string, error) {
-	obj, err := js.Sign(payload)
-	if err != nil {
-		return "", err
-	}
-	return obj.CompactSerialize()
-}
-
-// as returns the signer for a typ, made once.
-func (s *signer) as(typ string) (jose.Signer, error) {
-	if js, ok := s.byType.Load(typ); ok {
-		return js.(jose.Signer), nil
-	}
-	js, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(s.alg), Key: jose.JSONWebKey{Key: s.private, KeyID: s.id}},
-		(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
-	if err != nil {
-		return nil, err
-	}
-	s.byType.Store(typ, js)
-	return js, nil
+	return s.compact(typ, payload)
 }
 
 // Verify returns the claims of a token that a published pair signed with one of the given typ values (RFC 8725 §3.11). It

@@ -40,22 +40,15 @@ func (p *Provider) look(ctx context.Context, text string) (b bearer, ok bool, er
 	if err != nil {
 		return b, false, unless(err, client.ErrNotFound)
 	}
-	row, g, err := p.Grants.AccessToken(ctx, c.JTI)
-	none := errors.Is(err, grant.ErrNotFound)
-	if err != nil && !none {
-		return b, false, err
-	}
 	if c.Subject == c.ClientID { // no person's subject has the form of a client_id: registration sees to it
-		if !none {
-			return b, row.Revoked.IsZero(), nil
-		}
-		if open, err := p.opensTo(ctx, app, c.Audience); !open || err != nil {
-			return b, false, err
-		}
-		swept, err := p.Spent.SweptTo(ctx) // a revocation may be gone that a clock set back makes count again
-		return b, tombstoneOf(*c).After(swept), err
+		stands, err := p.machineStands(ctx, app, c)
+		return b, stands, err
 	}
-	if none || !row.Revoked.IsZero() || !g.Revoked.IsZero() || g.ID == "" || g.Client != c.ClientID {
+	row, g, err := p.Grants.AccessToken(ctx, c.JTI)
+	if err != nil {
+		return b, false, unless(err, grant.ErrNotFound)
+	}
+	if !row.Revoked.IsZero() || !g.Revoked.IsZero() || g.ID == "" || g.Client != c.ClientID {
 		return b, false, nil
 	}
 	b.grant = g
@@ -63,6 +56,16 @@ func (p *Provider) look(ctx context.Context, text string) (b bearer, ok bool, er
 		return b, false, unless(err, account.ErrNotFound)
 	}
 	return b, b.person.MaySignIn(), nil
+}
+
+// machineStands reports whether a token that a client got for itself was not revoked, as far as that is still known, and would
+// be given again.
+func (p *Provider) machineStands(ctx context.Context, app *client.Entry, c *accessClaims) (bool, error) {
+	if open, err := p.opensTo(ctx, app, c.Audience); !open || err != nil {
+		return false, err
+	}
+	revoked, swept, err := p.Grants.Revocation(ctx, c.JTI)
+	return revoked.IsZero() && tombstoneOf(*c).After(swept), err // a revocation may be gone that a clock set back makes count again
 }
 
 // opensTo reports whether a client still gets tokens of an audience for itself. Its API was told when that ended.

@@ -1,33 +1,35 @@
 package oauth
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/keyring"
 	"ellis.example/idp/internal/session"
+	"ellis.example/idp/internal/web"
 )
 
 // discoveryAge is how long anybody may keep the metadata.
 const discoveryAge = time.Hour
 
-// prepared is an answer that never changes while the process runs.
-type prepared struct {
-	body []byte
-	etag string
+// discoveryDocument renders the metadata, which never change while the process runs.
+func (p *Provider) discoveryDocument() (*web.Document, error) {
+	b, err := json.Marshal(p.metadata())
+	sum := sha256.Sum256(b)
+	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	return &web.Document{
+		Type: "application/json", Age: discoveryAge,
+		Current: func(context.Context) ([]byte, string, error) { return b, etag, nil },
+	}, err
 }
 
-// prepare encodes v once.
-func prepare(v any) (prepared, error) {
-	b, err := json.Marshal(v)
-	sum := sha256.Sum256(b)
-	return prepared{b, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}, err
+// keysDocument publishes the signing keys (RFC 7517 §5). Nobody keeps them longer than a new key waits before it signs.
+func (p *Provider) keysDocument() *web.Document {
+	return &web.Document{Type: "application/jwk-set+json", Age: keyring.CacheLifetime, Current: p.Keys.JWKS}
 }
 
 // metadata is what OpenID Connect Discovery §3 and RFC 8414 §2 tell about this provider. It depends on the configured issuer
@@ -72,44 +74,4 @@ func (p *Provider) metadata() map[string]any {
 		"introspection_endpoint_auth_signing_alg_values_supported": client.AssertionAlgorithms,
 	}
 	return m
-}
-
-func (p *Provider) serveDiscovery(w http.ResponseWriter, r *http.Request) error {
-	p.serveCached(w, r, p.discovery.body, p.discovery.etag, "application/json", discoveryAge)
-	return nil
-}
-
-// serveJWKS publishes the signing keys (RFC 7517 §5). Nobody keeps them longer than a new key waits before it signs.
-func (p *Provider) serveJWKS(w http.ResponseWriter, r *http.Request) error {
-	body, etag, err := p.Keys.JWKS(r.Context())
-	if err != nil {
-		return err
-	}
-	p.serveCached(w, r, body, etag, "application/jwk-set+json", keyring.CacheLifetime)
-	return nil
-}
-
-func (p *Provider) serveCached(w http.ResponseWriter, r *http.Request, body []byte, etag, kind string, age time.Duration) {
-	h := w.Header()
-	h["Cache-Control"] = []string{"public, max-age=" + strconv.Itoa(int(age/time.Second))}
-	h["Etag"] = []string{etag}
-	if matches(r.Header.Get("If-None-Match"), etag) {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	h["Content-Type"] = []string{kind}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))} // else it goes in chunks
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the client may be gone
-	}
-}
-
-// matches compares entity tags weakly (RFC 9110 §13.1.2).
-func matches(header, etag string) bool {
-	for tag := range strings.SplitSeq(header, ",") {
-		if t := strings.TrimPrefix(strings.TrimSpace(tag), "W/"); t == etag || t == "*" {
-			return true
-		}
-	}
-	return false
 }

@@ -89,7 +89,7 @@ type Provider struct {
 	Deps
 	issuer    string // exactly as tokens name it
 	fosite    fosite.OAuth2Provider
-	discovery prepared
+	discovery *web.Document
 	nobody    *client.Entry // stands in for unknown clients, so that they take the same time
 }
 
@@ -110,7 +110,7 @@ func New(d Deps) (*Provider, error) {
 	p.nobody = &client.Entry{Client: client.Client{TokenEndpointAuth: client.AuthBasic, SecretHash: hash}}
 	p.fosite = p.newFosite()
 	var err error
-	p.discovery, err = prepare(p.metadata())
+	p.discovery, err = p.discoveryDocument()
 	return p, err
 }
 
@@ -118,10 +118,12 @@ func New(d Deps) (*Provider, error) {
 func (p *Provider) Mount(r *mux.Router) {
 	type m = map[string]web.Handler
 	const get, post = http.MethodGet, http.MethodPost
-	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
-		r.Handle(path, p.open(m{get: p.serveDiscovery}))
+	for path, d := range map[string]*web.Document{
+		"/.well-known/openid-configuration": p.discovery, "/.well-known/oauth-authorization-server": p.discovery, "/jwks": p.keysDocument(),
+	} {
+		p.Edge.Publish(path, d)
+		r.Handle(path, p.open(m{get: d.Serve}))
 	}
-	r.Handle("/jwks", p.open(m{get: p.serveJWKS}))
 	r.Handle("/token", p.browser(m{post: p.token}))
 	r.Handle("/userinfo", p.browser(m{get: p.userinfo, post: p.userinfo}))
 	r.Handle("/revoke", p.browser(m{post: p.revoke}))

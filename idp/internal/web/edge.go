@@ -48,6 +48,8 @@ type Edge struct {
 	cfg     Config
 	Cookies Cookies
 	cross   *http.CrossOriginProtection
+
+	documents map[string]*Document // by path
 }
 
 // NewEdge returns the edge of one issuer.
@@ -55,7 +57,7 @@ func NewEdge(cfg Config) *Edge {
 	if cfg.Load == nil {
 		cfg.Load = unbounded()
 	}
-	return &Edge{cfg: cfg, Cookies: Cookies{secure: cfg.Issuer.Scheme == "https"}, cross: http.NewCrossOriginProtection()}
+	return &Edge{cfg: cfg, Cookies: Cookies{secure: cfg.Issuer.Scheme == "https"}, cross: http.NewCrossOriginProtection(), documents: map[string]*Document{}}
 }
 
 // Request is what the edge knows of a request. Handlers may fill in Client and Txn for the log line.
@@ -95,11 +97,15 @@ var errHost = fault.New(fault.Invalid, "host_unknown", "this server answers for 
 // Wrap returns next behind the edge.
 func (e *Edge) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e.published(w, r) {
+			return
+		}
 		began := time.Now() //nolint:forbidigo // it measures, and decides nothing
 		ctx, span := e.cfg.Trace.Server(r)
 		info := &Request{ID: ident.New("req"), IP: e.peer(r), UserAgent: printable(r.UserAgent(), 256), route: "other", span: span}
 		rec := &recorder{ResponseWriter: w}
-		e.headers(rec.Header(), info.ID)
+		e.headers(rec.Header())
+		rec.Header()["X-Request-Id"] = []string{info.ID}
 		r = r.WithContext(context.WithValue(ctx, requestKey{}, info))
 		defer e.finish(rec, r, info, began)
 		if !strings.EqualFold(r.Host, e.cfg.Issuer.Host) {
@@ -126,13 +132,12 @@ var (
 )
 
 // headers sets what every answer carries; the kinds of route widen or replace it.
-func (e *Edge) headers(h http.Header, id string) {
+func (e *Edge) headers(h http.Header) {
 	h["X-Content-Type-Options"] = noSniff
 	h["Referrer-Policy"] = noRefer
 	h["Content-Security-Policy"] = bare
 	h["X-Frame-Options"] = deny
 	h["Permissions-Policy"] = noSensor
-	h["X-Request-Id"] = []string{id}
 	if e.Cookies.secure {
 		h["Strict-Transport-Security"] = hsts
 	}

@@ -151,7 +151,17 @@ func Observer(reg prometheus.Registerer) func(route, method string, status int, 
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 	}, []string{"route", "method", "status"})
 	reg.MustRegister(seconds)
+	type labels struct {
+		route, method string
+		status        int
+	}
+	var known sync.Map // labels → prometheus.Observer: finding it by the labels' texts costs more than counting
 	return func(route, method string, status int, took time.Duration) {
-		seconds.WithLabelValues(route, method, strconv.Itoa(status)).Observe(took.Seconds())
+		l := labels{route, method, status}
+		o, ok := known.Load(l)
+		if !ok {
+			o, _ = known.LoadOrStore(l, seconds.WithLabelValues(route, method, strconv.Itoa(status)))
+		}
+		o.(prometheus.Observer).Observe(took.Seconds())
 	}
 }

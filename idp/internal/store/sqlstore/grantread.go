@@ -77,6 +77,14 @@ func (s *Store) AccessToken(ctx context.Context, jti string) (grant.AccessToken,
 	return a, g, err
 }
 
+// Revocation implements grant.Reader.
+func (s *Store) Revocation(ctx context.Context, jti string) (revoked, swept time.Time, err error) {
+	var at, until int64
+	err = s.db.Row(ctx, `SELECT coalesce((SELECT at FROM revoked_tokens WHERE jti = ?), 0), coalesce((SELECT until FROM spent WHERE kind = ? AND key = ?), 0)`,
+		jti, sweptKind, sweptKey).Scan(&at, &until)
+	return timeOf(at), timeOf(until), err
+}
+
 // tombstone returns what is known of a token that was revoked without a row of its own.
 func (s *Store) tombstone(ctx context.Context, jti string) (grant.AccessToken, grant.Grant, error) {
 	var at, until int64

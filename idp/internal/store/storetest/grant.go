@@ -259,6 +259,11 @@ func tombstones(t *testing.T, s GrantStore) {
 	if a, g, err := s.AccessToken(t.Context(), "machine"); err != nil || a.Revoked.IsZero() || !a.ExpiresAt.Equal(until) || g.ID != "" {
 		t.Errorf("no row: %+v, %+v, %v", a, g, err)
 	}
+	for jti, at := range map[string]time.Time{"machine": grantTime.Add(time.Second), "unknown": {}} {
+		if revoked, swept, err := s.Revocation(t.Context(), jti); err != nil || !revoked.Equal(at) || !swept.IsZero() {
+			t.Errorf("%s: revoked %v, swept to %v, %v", jti, revoked, swept, err)
+		}
+	}
 	if a, _, err := s.AccessToken(t.Context(), "other"); err != nil || !a.Revoked.IsZero() {
 		t.Errorf("another token: %+v, %v", a, err)
 	}
