@@ -88,7 +88,7 @@ func (f *Feed) apply(verified map[string]event) {
 // doubtUntil lets each token be asked about until a time.
 func (f *Feed) doubtUntil(until time.Time, why string) {
 	f.doubt.Store(&until)
-	f.log.Error(why+": each token is asked about until none can be meant", "until", until)
+	f.log.Error("each token is asked about until none can be meant", "why", why, "until", until)
 }
 
 // passOver refuses an answer for its bad SETs, until each of them has been bad for so long that it will never be read. Then the
