@@ -174,7 +174,7 @@ func TestServe_BelievesNothingBeforeItHasCaughtUp(t *testing.T) {
 	}
 	var polls atomic.Int64
 	goOn := make(chan struct{})
-	issuer.Fault(func(w http.ResponseWriter, r *http.Request) bool {
+	issuer.Fault(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/events/poll" || polls.Add(1) < 2 {
 			return false
 		}

@@ -109,7 +109,7 @@ func (w *witnesses) tell(ctx context.Context, which int, what string, err error)
 	}
 	w.silent[which].Store(err != nil)
 	if err != nil {
-		w.log.Error(what, "error", err)
+		w.log.Error("a witness of the ledger falls behind", "what", what, "error", err)
 	}
 }
 

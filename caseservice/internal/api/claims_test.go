@@ -321,12 +321,15 @@ func TestClaim_RefusesWhatIsNoClaim(t *testing.T) {
 		"": "", "null": "", "[]": "", "[" + good + "]": "", good + good: "", good + "x": "", `"x"`: "", "{": "", "\xff" + good: "", `{"receipt":"a","receipt":"b","code":"c"}`: "",
 		"{}": "/receipt", `{"receipt":1,"code":"x"}`: "/receipt", `{"receipt":null,"code":null}`: "/code", `{"Receipt":"IOE0000000001","code":"x"}`: "/receipt", `{"receipt":"IOE1","code":"x"}`: "/receipt",
 		strings.TrimSuffix(good, "}") + `,"sub":"p2"}`: "/sub", strings.TrimSuffix(good, "}") + `,"a/b~c":1}`: "/a~1b~0c", strings.TrimSuffix(good, "}") + `,"":1}`: "/",
-		`{"receipt":"` + strings.Repeat("A", 100) + `","code":"x"}`: "/receipt", `{"x":` + strings.Repeat("[", 50) + strings.Repeat("]", 50) + `}`: "",
+		`{"receipt":"` + strings.Repeat("A", 100) + `","code":"x"}`: "/receipt",
 	} {
 		a := s.do(http.MethodPost, "/v1/claims", token, body, header{"Idempotency-Key", "k-00000001"}, header{"Content-Type", ""}, header{"Content-Type", "application/json"})
 		if a.status != http.StatusBadRequest || a.code() != "invalid_request" || !strings.Contains(string(a.body), `"pointer":"`+pointer+`"`) {
 			t.Errorf("%.60q: %d %s", body, a.status, a.body)
 		}
+	}
+	if a := s.do(http.MethodPost, "/v1/claims", token, `{"x":`+strings.Repeat("[", 50)+strings.Repeat("]", 50)+`}`, header{"Idempotency-Key", "k-00000001"}); a.status != http.StatusBadRequest || a.code() != "json_depth" {
+		t.Errorf("nested deeply: %d %s", a.status, a.body)
 	}
 	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "application/jsonp", "multipart/form-data; boundary=x", "application/json;", "json", "*/*"} {
 		a := s.do(http.MethodPost, "/v1/claims", token, good, header{"Idempotency-Key", "k-00000001"}, header{"Content-Type", ""}, header{"Content-Type", kind})

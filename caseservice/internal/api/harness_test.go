@@ -302,7 +302,7 @@ func (s *service) checkEntries(a answer) {
 	s.t.Helper()
 	want := 1
 	switch a.code() {
-	case "authentication_required", "invalid_token", "no_such_route", "method_not_allowed", "store_unavailable", "issuer_unreachable", "revocation_unknown", "shutting_down", "internal":
+	case "authentication_required", "invalid_token", "no_such_route", "method_not_allowed", "store_unavailable", "issuer_unreachable", "revocation_unknown", "shutting_down", "internal", "json_depth":
 		want = 0
 	}
 	if a.status == http.StatusMethodNotAllowed || strings.HasPrefix(a.header.Get("Cache-Control"), "public") {
@@ -315,6 +315,9 @@ func (s *service) checkEntries(a answer) {
 	}
 	if err := s.db.QueryRow("SELECT COUNT(*) FROM ledger WHERE request_id = "+place, a.header.Get("X-Request-Id")).Scan(&n); err != nil {
 		s.t.Error(err)
+	}
+	if n == 0 && a.code() == "body_too_large" { // beyond what any route takes nobody has looked at who sent it
+		return
 	}
 	if n != want {
 		s.t.Errorf("%d entries of %d %s", n, a.status, a.body)

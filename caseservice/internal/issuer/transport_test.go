@@ -23,7 +23,9 @@ func TestIssuer_FetchesWithinTheRequestThatCausedIt(t *testing.T) {
 	i := issuer.New(issuer.Options{URL: "https://id.example", Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		if !asked.Swap(true) { // the next place where metadata may be is of no interest
 			began <- r.Context().Value(trace{})
-			<-gone
+			if err := <-gone; err != nil {
+				return nil, err
+			}
 			gone <- r.Context().Err()
 		}
 		return nil, errors.New("nobody is there")

@@ -285,6 +285,7 @@ func (b *browser) request(method, to string, form url.Values) *http.Request {
 	if err != nil {
 		b.w.t.Fatal(err)
 	}
+	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

@@ -37,7 +37,7 @@ func collectSeldom() {
 // memoryLimit is the soft limit for so much memory in use: where that is much by nature, there is always half as much for
 // garbage, so that the collector never works without end.
 func memoryLimit(used uint64) int64 {
-	return max(plenty+hashMemory*int64(runtime.GOMAXPROCS(0)), int64(used+used/2)) //nolint:gosec // bytes of a process
+	return max(plenty+hashMemory*int64(runtime.GOMAXPROCS(0)), int64(used+used/2))
 }
 
 // memoryJobs keep the limit right.

@@ -168,7 +168,14 @@ func TestIntrospection_OfAMachineThatLostWhatItsTokenWasFor(t *testing.T) {
 	w.change("machine", func(c *client.Client) { c.APIs, c.Scope = []string{"letters"}, "letters.read" })
 	active("its API is gone", false)
 	w.change("machine", func(c *client.Client) { c.APIs, c.Scope = []string{"cases"}, "cases.read" })
-	active("it is back", true)
+	active("it is back", false)
+	w.clock.Advance(time.Second)
+	token.Set("token", w.machine("machine").str("access_token"))
+	active("a new one", true)
+	w.change("machine", func(c *client.Client) { c.Disabled = true })
+	active("disabled", false)
+	w.change("machine", func(c *client.Client) { c.Disabled = false })
+	active("enabled again", false)
 }
 
 func TestAttack_B21_IntrospectionTellsNobodyElse(t *testing.T) {

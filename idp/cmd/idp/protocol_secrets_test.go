@@ -24,6 +24,7 @@ var harmless = map[string]string{
 	"witness/verify.go: want != Hash":            "the chain of the audit is no secret: whoever reads it has it",
 	"witness/verify.go: was != Hash":             "the same",
 	"keyring/rewrap.go: Resealed == before":      "two counts",
+	"telemetry/logs.go: Key == key":              "the name of an attribute of a log line",
 	"sqldb/tx.go: key == key":                    "the name of something to do",
 	"witness/checkpoint.go: Hash == Hash":        "of records and checkpoints, which nobody presents",
 	"witness/verify.go: Hash != Hash":            "the same",

@@ -21,20 +21,34 @@ const (
 )
 
 // Lock returns the status with what a restore adds to it. A closed account stays as it is.
-func (s Status) Lock() Status { return s.changed(Active, Locked, Disabled, DisabledLocked) }
+func (s Status) Lock() Status {
+	switch s {
+	case Active:
+		return Locked
+	case Disabled:
+		return DisabledLocked
+	}
+	return s
+}
 
 // Disable returns the status with what an operator adds to it.
-func (s Status) Disable() Status { return s.changed(Active, Disabled, Locked, DisabledLocked) }
+func (s Status) Disable() Status {
+	switch s {
+	case Active:
+		return Disabled
+	case Locked:
+		return DisabledLocked
+	}
+	return s
+}
 
 // Enable returns the status without what an operator added to it.
-func (s Status) Enable() Status { return s.changed(Disabled, Active, DisabledLocked, Locked) }
-
-// changed returns what stands behind s in pairs of a status and what becomes of it.
-func (s Status) changed(pairs ...Status) Status {
-	for i := 0; i < len(pairs); i += 2 {
-		if s == pairs[i] {
-			return pairs[i+1]
-		}
+func (s Status) Enable() Status {
+	switch s {
+	case Disabled:
+		return Active
+	case DisabledLocked:
+		return Locked
 	}
 	return s
 }

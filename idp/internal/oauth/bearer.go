@@ -58,24 +58,21 @@ func (p *Provider) look(ctx context.Context, text string) (b bearer, ok bool, er
 	return b, b.person.MaySignIn(), nil
 }
 
-// machineStands reports whether a token that a client got for itself was not revoked, as far as that is still known, and would
-// be given again.
+// machineStands reports whether a token that a client got for itself is still good: it was not revoked, as far as that is
+// still known, and its client would get it again and was never without that right since. When it lost it, its API was told
+// that what was issued until then is good no more.
 func (p *Provider) machineStands(ctx context.Context, app *client.Entry, c *accessClaims) (bool, error) {
-	if open, err := p.opensTo(ctx, app, c.Audience); !open || err != nil {
-		return false, err
-	}
-	revoked, swept, err := p.Grants.Revocation(ctx, c.JTI)
-	return revoked.IsZero() && tombstoneOf(*c).After(swept), err // a revocation may be gone that a clock set back makes count again
-}
-
-// opensTo reports whether a client still gets tokens of an audience for itself. Its API was told when that ended.
-func (p *Provider) opensTo(ctx context.Context, c *client.Entry, audience string) (bool, error) {
 	apis, err := p.APIs.Get(ctx)
 	if err != nil {
 		return false, err
 	}
-	t, ok := p.byResource(apis, audience)
-	return ok && c.HasGrant(client.GrantClientCredentials) && (t.api == nil || c.HasAPI(t.id())), nil
+	t, ok := p.byResource(apis, c.Audience)
+	if !ok || !app.HasGrant(client.GrantClientCredentials) || (t.api != nil && !app.HasAPI(t.id())) {
+		return false, nil
+	}
+	m, err := p.Grants.Machine(ctx, c.JTI, c.ClientID, t.id())
+	// A revocation may be gone that a clock set back makes count again.
+	return m.Revoked.IsZero() && c.Issued > m.Ended.Unix() && tombstoneOf(*c).After(m.Swept), err
 }
 
 // unless swallows one error.

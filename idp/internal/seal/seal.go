@@ -85,7 +85,7 @@ func (s *Sealer) Keys() (out []KeyID) {
 func (s *Sealer) Use(id KeyID) bool {
 	for i, k := range s.keys {
 		if k.id == id {
-			s.uses.Store(int32(i)) //nolint:gosec // there are few keys
+			s.uses.Store(int32(i))
 			return true
 		}
 	}

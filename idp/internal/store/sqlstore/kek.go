@@ -58,7 +58,7 @@ func (s *Store) ActiveKEK(ctx context.Context) (id seal.KeyID, ok bool, err erro
 	if err := s.db.Row(ctx, activeKEK).Scan(&n); err != nil {
 		return id, false, sqldb.Or(err, nil)
 	}
-	binary.BigEndian.PutUint32(id[:], uint32(n)) //nolint:gosec // what kekNumber made
+	binary.BigEndian.PutUint32(id[:], uint32(n))
 	return id, true, nil
 }
 
