@@ -13,21 +13,26 @@ const (
 	limit = 64 << 10               // bytes that wait at most
 )
 
-// Writer keeps what is written to it for a moment. It is safe for concurrent use.
+// Writer writes a line at once after a silence, and those that follow it closely together. It is safe for concurrent use.
 type Writer struct {
-	mu    sync.Mutex // guards buf and out, so that lines stay in their order
+	mu    sync.Mutex // guards the rest, so that lines stay in their order
 	out   io.Writer
 	buf   []byte
-	armed bool // a flush is due
+	after bool // a line was written not long ago
 }
 
 // New returns a Writer in front of out. Whoever ends the process calls Flush first.
 func New(out io.Writer) *Writer { return &Writer{out: out, buf: make([]byte, 0, limit)} }
 
-// Write implements io.Writer. It fails only where it has to write what came before, and out fails.
+// Write implements io.Writer. It fails only where it writes to out, and out fails.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !w.after {
+		w.after = true
+		time.AfterFunc(delay, w.next)
+		return w.out.Write(p)
+	}
 	if len(w.buf)+len(p) > limit {
 		if err := w.flush(); err != nil {
 			return 0, err
@@ -37,16 +42,17 @@ func (w *Writer) Write(p []byte) (int, error) {
 		}
 	}
 	w.buf = append(w.buf, p...)
-	if !w.armed {
-		w.armed = true
-		time.AfterFunc(delay, func() {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.armed = false
-			_ = w.flush() // there is nobody to tell that telling does not work
-		})
-	}
 	return len(p), nil
+}
+
+// next writes what came since the last time, until nothing does.
+func (w *Writer) next() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.after = len(w.buf) > 0; w.after {
+		_ = w.flush() // there is nobody to tell that telling does not work
+		time.AfterFunc(delay, w.next)
+	}
 }
 
 // Flush writes what waits.

@@ -40,20 +40,19 @@ func TestWriter_LinesThatComeTogetherAreWrittenTogether(t *testing.T) {
 		var out pieces
 		w := lines.New(&out)
 		log := slog.New(w.Handler(slog.NewTextHandler(w, nil)))
-		for range 3 {
+		for range 4 {
 			log.Info("one")
 		}
-		if n := len(out.got()); n != 0 {
-			t.Fatalf("%d writes at once", n)
+		if got := out.got(); len(got) != 1 || strings.Count(got[0], "\n") != 1 {
+			t.Fatalf("at once: %q", got)
 		}
 		time.Sleep(time.Second)
-		if got := out.got(); len(got) != 1 || strings.Count(got[0], "\n") != 3 {
+		if got := out.got(); len(got) != 2 || strings.Count(got[1], "\n") != 3 {
 			t.Fatalf("after a while: %q", got)
 		}
 		log.Info("two")
-		time.Sleep(time.Second)
-		if got := out.got(); len(got) != 2 {
-			t.Fatalf("the next: %q", got)
+		if got := out.got(); len(got) != 3 {
+			t.Fatalf("after a silence: %q", got)
 		}
 	})
 }
@@ -68,9 +67,10 @@ func TestWriter_AWarningWaitsForNothing(t *testing.T) {
 		var out pieces
 		w := lines.New(&out)
 		log := derive(slog.New(w.Handler(slog.NewTextHandler(w, nil))))
+		log.Info("first")
 		log.Info("before")
 		log.Warn("now")
-		if got := out.got(); len(got) != 1 || strings.Index(got[0], "before") > strings.Index(got[0], "now") || !strings.Contains(got[0], "before") {
+		if got := out.got(); len(got) != 2 || strings.Index(got[1], "before") > strings.Index(got[1], "now") || !strings.Contains(got[1], "before") {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
@@ -135,7 +135,10 @@ func TestWriter_SaysWhenItCannotWrite(t *testing.T) {
 	t.Parallel()
 	out := pieces{err: errors.New("full")}
 	w := lines.New(&out)
-	if _, err := w.Write([]byte("a")); err != nil {
+	if _, err := w.Write([]byte("a")); err == nil {
+		t.Error("a write that failed is called good")
+	}
+	if _, err := w.Write([]byte("b")); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Flush(); err == nil {
