@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/portal"
+	"ellis.example/caseservice/internal/rate"
 	"ellis.example/caseservice/internal/signin"
 	"ellis.example/caseservice/internal/signin/issuertest"
 )
@@ -150,7 +151,7 @@ func TestAttempt_OnlyWhatIsAboutToBeRedeemedIsKeptAsUsed(t *testing.T) {
 // crowded is a world in which a network begins and finishes three sign-ins at once, and then one every ten seconds.
 func crowded(t *testing.T) *world {
 	return newWorldOver(t, func(*portal.Config) {}, func(w *world) []signin.Store {
-		w.limit = signin.Limit{Every: 10 * time.Second, Burst: 3}
+		w.limit = rate.Limit{Every: 10 * time.Second, Burst: 3}
 		return []signin.Store{w.memory}
 	})
 }

@@ -32,6 +32,7 @@ import (
 	"ellis.example/caseservice/internal/paper"
 	"ellis.example/caseservice/internal/portal"
 	"ellis.example/caseservice/internal/portal/caseapi"
+	"ellis.example/caseservice/internal/rate"
 	"ellis.example/caseservice/internal/signin"
 	"ellis.example/caseservice/internal/signin/issuertest"
 	"ellis.example/caseservice/internal/store/sqlstore"
@@ -56,7 +57,7 @@ type world struct {
 	url    string
 	log    *syncBuffer
 	memory *signin.Memory
-	limit  signin.Limit // of sign-ins from one network
+	limit  rate.Limit // of sign-ins from one network
 
 	revoked revoked // what the API has been told of
 }

@@ -34,6 +34,7 @@ func newPair(t *testing.T) (*world, *redistest.Server) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			s.RateClock = w.clock
 			out = append(out, s)
 		}
 		return out

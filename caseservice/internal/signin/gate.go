@@ -18,6 +18,7 @@ import (
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/fault"
 	"ellis.example/caseservice/internal/ident"
+	"ellis.example/caseservice/internal/rate"
 )
 
 // Scopes are what the portal asks for: an ID token, a refresh token to last as long as the session, and the case API. It
@@ -39,7 +40,7 @@ type Config struct {
 	Store        Store
 	Clock        clock.Clock
 	// Limit is how many sign-ins one network may begin, and how many it may finish; the zero value limits nothing.
-	Limit Limit
+	Limit rate.Limit
 	// Proxies are networks whose X-Forwarded-For is believed.
 	Proxies []netip.Prefix
 	// Observe is told what became of sign-ins and renewals ("signin", "renewal"; "ok" or a fault's code); nil: nobody is.

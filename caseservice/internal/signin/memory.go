@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/clock"
+	"ellis.example/caseservice/internal/rate"
 )
 
 // Bounds of Memory where its user says nothing. A session holds about 4 KiB, a used attempt about 200 bytes.
@@ -96,7 +97,7 @@ func (m *Memory) SpendAttempt(_ context.Context, k Key) error {
 }
 
 // Count implements Store. Where room is needed, what was counted longest ago makes way.
-func (m *Memory) Count(_ context.Context, k Key, limit Limit) (time.Duration, error) {
+func (m *Memory) Count(_ context.Context, k Key, limit rate.Limit) (time.Duration, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at, there := m.counts.get(k)

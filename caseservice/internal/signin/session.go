@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"time"
+
+	"ellis.example/caseservice/internal/rate"
 )
 
 // Limits of a session (NIST SP 800-63B-4 §2.2.3 asks for less at AAL2).
@@ -98,7 +100,7 @@ type Store interface {
 	EndSession(ctx context.Context, k Key) (Session, error)
 	// Count counts one request of whoever k names, if limit lets it through; otherwise it returns how long to wait. What is
 	// lost starts anew.
-	Count(ctx context.Context, k Key, limit Limit) (wait time.Duration, err error)
+	Count(ctx context.Context, k Key, limit rate.Limit) (wait time.Duration, err error)
 	// SpendAttempt notes that an attempt was used, for AttemptLifetime: to exactly one caller. It spares the issuer a code
 	// that comes twice, which it takes for theft; what is forgotten here opens nothing. Errors: ErrAttemptUnknown.
 	SpendAttempt(ctx context.Context, k Key) error

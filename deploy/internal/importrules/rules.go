@@ -38,7 +38,7 @@ var Identity = Module{
 	Path: "ellis.example/idp",
 	Layers: []Layer{
 		{Name: "leaves", May: []string{"leaves"}, Packages: []string{
-			"internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/fresh", "internal/i18n", "internal/ident", "internal/lease", "internal/lines", "internal/reference", "internal/seal", "internal/unit", "internal/witness",
+			"internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/fresh", "internal/i18n", "internal/ident", "internal/lease", "internal/lines", "internal/peer", "internal/rate", "internal/reference", "internal/seal", "internal/unit", "internal/witness",
 		}},
 		{Name: "audit", May: domains[:1], Packages: []string{"internal/audit"}},
 		{Name: "trace", May: domains[:2], Packages: []string{"internal/audit/trace"}},
@@ -86,7 +86,7 @@ var Cases = Module{
 	Path: "ellis.example/caseservice",
 	Layers: []Layer{
 		{Name: "leaves", May: []string{"leaves"}, Packages: []string{
-			"internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/i18n", "internal/ident", "internal/lines", "internal/paper", "internal/reference", "internal/strictjson", "internal/unit", "internal/witness",
+			"internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/i18n", "internal/ident", "internal/lines", "internal/paper", "internal/peer", "internal/rate", "internal/reference", "internal/strictjson", "internal/unit", "internal/witness",
 		}},
 		{Name: "sqldb", May: []string{"leaves"}, Packages: []string{"internal/sqldb"}},
 		{Name: "pgtest", Packages: []string{"internal/sqldb/pgtest"}},

@@ -5,6 +5,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ellis.example/idp/internal/config"
+	"ellis.example/idp/internal/rate"
 	"ellis.example/idp/internal/throttle"
 )
 
@@ -33,13 +34,13 @@ func readLimits(cmd *cobra.Command) (l throttle.Limits, err error) {
 		}
 		return n
 	}
-	rate := func(name string) throttle.Limit {
+	second := func(name string) rate.Limit {
 		n := whole(name)
-		return throttle.PerSecond(n, n*burstSeconds)
+		return rate.PerSecond(n, n*burstSeconds)
 	}
 	l = throttle.Limits{
-		Begin: rate("begin-rate"), Form: rate("form-rate"), Failure: rate("failure-rate"),
-		SignUpMail: throttle.PerHour(whole("signup-mails-network")), SignUpMails: throttle.PerHour(whole("signup-mails")), MailQueue: whole("mail-queue"),
+		Begin: second("begin-rate"), Form: second("form-rate"), Failure: second("failure-rate"),
+		SignUpMail: rate.PerHour(whole("signup-mails-network")), SignUpMails: rate.PerHour(whole("signup-mails")), MailQueue: whole("mail-queue"),
 	}
 	return l, err
 }

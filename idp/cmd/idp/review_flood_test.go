@@ -10,14 +10,15 @@ import (
 	"time"
 
 	"ellis.example/idp/internal/ident"
+	"ellis.example/idp/internal/rate"
 	"ellis.example/idp/internal/throttle"
 )
 
 // small makes every network's share so small that a test can use it up.
 func small(s *settings) {
 	s.limits = throttle.Limits{
-		Begin: throttle.PerSecond(1, 5), Form: throttle.PerSecond(1, 5), Failure: throttle.PerSecond(1, 5),
-		SignUpMail: throttle.PerHour(4), SignUpMails: throttle.PerHour(6), MailQueue: 1000,
+		Begin: rate.PerSecond(1, 5), Form: rate.PerSecond(1, 5), Failure: rate.PerSecond(1, 5),
+		SignUpMail: rate.PerHour(4), SignUpMails: rate.PerHour(6), MailQueue: 1000,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ellis.example/idp/internal/ident"
+	"ellis.example/idp/internal/rate"
 	"ellis.example/idp/internal/throttle"
 )
 
@@ -25,7 +26,7 @@ func TestAttack_F09_ANetworkThatIsUsedUpLetsKnownBrowsersIn(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, on kind) {
 		w := on.people(t, func(s *settings) {
-			s.limits = throttle.Limits{Begin: throttle.PerHour(20), Form: throttle.PerHour(20)} // Redis counts by its own clock
+			s.limits = throttle.Limits{Begin: rate.PerHour(20), Form: rate.PerHour(20)} // Redis counts by its own clock
 		})
 		owner := w.signedIn(ana)
 		owner.leave()

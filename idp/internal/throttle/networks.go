@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/rate"
 )
 
 // Kind is a kind of request that anybody can send, and that costs something.
@@ -20,9 +21,9 @@ const (
 
 // Limits are those of each network, and of all together.
 type Limits struct {
-	Begin, Form, Failure Limit
-	SignUpMail           Limit // of one network
-	SignUpMails          Limit // of all networks together
+	Begin, Form, Failure rate.Limit
+	SignUpMail           rate.Limit // of one network
+	SignUpMails          rate.Limit // of all networks together
 	// MailQueue is how many mails may wait to be sent before sign-up stops asking for more; zero: any number.
 	MailQueue int
 }
@@ -30,8 +31,8 @@ type Limits struct {
 // DefaultLimits leave room for a large office behind one address.
 func DefaultLimits() Limits {
 	return Limits{
-		Begin: PerSecond(10, 600), Form: PerSecond(10, 600), Failure: PerSecond(10, 600),
-		SignUpMail: PerHour(100), SignUpMails: PerHour(2000), MailQueue: 10_000,
+		Begin: rate.PerSecond(10, 600), Form: rate.PerSecond(10, 600), Failure: rate.PerSecond(10, 600),
+		SignUpMail: rate.PerHour(100), SignUpMails: rate.PerHour(2000), MailQueue: 10_000,
 	}
 }
 
@@ -93,7 +94,7 @@ func (n *Networks) TakeKnown(ctx context.Context, k Kind, ip string, browser fun
 	return nil
 }
 
-func (n *Networks) take(ctx context.Context, k Kind, key string, l Limit) time.Duration {
+func (n *Networks) take(ctx context.Context, k Kind, key string, l rate.Limit) time.Duration {
 	ok, wait, err := n.rates.Allow(ctx, key, l)
 	switch {
 	case err != nil:
@@ -106,7 +107,7 @@ func (n *Networks) take(ctx context.Context, k Kind, key string, l Limit) time.D
 	return 0
 }
 
-func (l Limits) of(k Kind) Limit {
+func (l Limits) of(k Kind) rate.Limit {
 	switch k {
 	case Begin:
 		return l.Begin
@@ -117,7 +118,7 @@ func (l Limits) of(k Kind) Limit {
 	case SignUpMail:
 		return l.SignUpMail
 	}
-	return Limit{}
+	return rate.Limit{}
 }
 
 // MailQueue is how many mails may wait before sign-up asks for no more; zero: any number.

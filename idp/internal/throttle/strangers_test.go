@@ -12,8 +12,11 @@ import (
 
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/rate"
 	"ellis.example/idp/internal/unit"
 )
+
+var strangeTime = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // book keeps the events that are committed.
 type book struct {
@@ -44,7 +47,7 @@ func (b *book) told() (n int) {
 }
 
 func newStrangers() (*Strangers, *book, *clock.Fake, *int) {
-	b, clk, seen := &book{}, clock.NewFake(rateTime), new(int)
+	b, clk, seen := &book{}, clock.NewFake(strangeTime), new(int)
 	return NewStrangers(b, clk, slog.New(slog.DiscardHandler), func(string) { *seen++ }), b, clk, seen
 }
 
@@ -168,7 +171,7 @@ type heap struct {
 	down error
 }
 
-func (h *heap) Allow(_ context.Context, key string, l Limit) (bool, time.Duration, error) {
+func (h *heap) Allow(_ context.Context, key string, l rate.Limit) (bool, time.Duration, error) {
 	next, wait := l.Take(h.at[key], h.now)
 	if wait == 0 {
 		h.at[key] = next
@@ -178,9 +181,9 @@ func (h *heap) Allow(_ context.Context, key string, l Limit) (bool, time.Duratio
 
 func TestNetworks_OneSubscriberOneShare(t *testing.T) {
 	t.Parallel()
-	h := &heap{at: map[string]time.Time{}, now: rateTime}
+	h := &heap{at: map[string]time.Time{}, now: strangeTime}
 	var refused []string
-	n := NewNetworks(h, Limits{Begin: PerSecond(1, 2), SignUpMail: PerHour(2), SignUpMails: PerHour(3)}, func(k string) { refused = append(refused, k) })
+	n := NewNetworks(h, Limits{Begin: rate.PerSecond(1, 2), SignUpMail: rate.PerHour(2), SignUpMails: rate.PerHour(3)}, func(k string) { refused = append(refused, k) })
 	for _, c := range []struct {
 		kind Kind
 		ip   string

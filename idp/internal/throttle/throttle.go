@@ -11,6 +11,7 @@ import (
 
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/peer"
 	"ellis.example/idp/internal/unit"
 )
 
@@ -224,19 +225,10 @@ func (l *Limiter) name(c Class, parts ...string) string {
 	return hex.EncodeToString(m.Sum(nil)[:16])
 }
 
-// network is the part of an address that one subscriber holds: all of IPv4, 64 bits of IPv6.
+// network is the part of an address that one subscriber holds; "" of what is no address.
 func network(ip string) string {
-	a, err := netip.ParseAddr(ip)
-	if err != nil {
-		return ""
-	}
-	if a.Is6() && !a.Is4In6() {
-		p, err := a.Prefix(64)
-		if err == nil {
-			return p.String()
-		}
-	}
-	return a.Unmap().String()
+	a, _ := netip.ParseAddr(ip)
+	return peer.Network(a)
 }
 
 // Succeeded returns the write that goes with the effect of a right secret: the account's counters start anew, the

@@ -16,6 +16,7 @@ import (
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/ident"
+	"ellis.example/idp/internal/peer"
 	"ellis.example/idp/internal/shed"
 	"ellis.example/idp/internal/telemetry"
 )
@@ -190,32 +191,12 @@ func named(r *http.Request) *Request {
 	return info
 }
 
-// peer returns the address of the client. A forwarded address counts only as far as trusted proxies vouch for it: from
-// the right, the first that is not one of them.
+// peer returns the address of the client, or "" where there is none.
 func (e *Edge) peer(r *http.Request) string {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return ""
+	if a := peer.Address(r.RemoteAddr, r.Header["X-Forwarded-For"], e.cfg.TrustedProxies); a.IsValid() {
+		return a.String()
 	}
-	addr := ap.Addr().Unmap().WithZone("")
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && e.trusted(addr); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		addr = hop.Unmap().WithZone("")
-	}
-	return addr.String()
-}
-
-func (e *Edge) trusted(a netip.Addr) bool {
-	for _, p := range e.cfg.TrustedProxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return ""
 }
 
 // printable keeps what a header may put into logs and records: printing ASCII, at most limit bytes.

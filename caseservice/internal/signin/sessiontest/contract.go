@@ -11,6 +11,7 @@ import (
 
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/ident"
+	"ellis.example/caseservice/internal/rate"
 	"ellis.example/caseservice/internal/signin"
 )
 
@@ -176,7 +177,7 @@ func oneRenews(t *testing.T, s signin.Store, _ *clock.Fake) {
 }
 
 func counted(t *testing.T, s signin.Store, clk *clock.Fake) {
-	l := signin.Limit{Every: time.Second, Burst: Racers / 4}
+	l := rate.Limit{Every: time.Second, Burst: Racers / 4}
 	var passed atomic.Int64
 	together(func() {
 		wait, err := s.Count(t.Context(), key(1), l)

@@ -17,6 +17,7 @@ import (
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/fault"
 	"ellis.example/caseservice/internal/ident"
+	"ellis.example/caseservice/internal/rate"
 	"ellis.example/caseservice/internal/signin"
 	"ellis.example/caseservice/internal/signin/sessiontest"
 	"ellis.example/caseservice/internal/store/redisstore"
@@ -39,6 +40,7 @@ func store(t *testing.T, url string, key []byte, c clock.Clock) *redisstore.Stor
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.RateClock = c
 	return s
 }
 
@@ -72,7 +74,7 @@ func (r replicas) EndSession(ctx context.Context, k signin.Key) (signin.Session,
 	return r.one().EndSession(ctx, k)
 }
 
-func (r replicas) Count(ctx context.Context, k signin.Key, l signin.Limit) (time.Duration, error) {
+func (r replicas) Count(ctx context.Context, k signin.Key, l rate.Limit) (time.Duration, error) {
 	return r.one().Count(ctx, k, l)
 }
 
@@ -274,7 +276,7 @@ func TestStore_SaysThatRedisDoesNotAnswer(t *testing.T) {
 }
 
 // documented is the access list of docs/operations/redis.md.
-const documented = "user portal on >PASSWORD resetkeys ~portal:* resetchannels -@all +hello +auth +select +ping +info +eval +evalsha +get +set +del +getdel"
+const documented = "user portal on >PASSWORD resetkeys ~portal:* resetchannels -@all +hello +auth +select +ping +info +time +eval +evalsha +get +set +del"
 
 func TestContract_UnderTheDocumentedAccessList(t *testing.T) {
 	t.Parallel()
@@ -290,6 +292,11 @@ func TestContract_UnderTheDocumentedAccessList(t *testing.T) {
 	}
 	if _, err := srv.Do(args...); err != nil {
 		t.Fatal(err)
+	}
+	own := store(t, "redis://portal:PASSWORD@"+srv.Addr(), newKey(), clock.NewFake(start))
+	own.RateClock = nil
+	if _, err := own.Count(t.Context(), signin.Key(ident.Hash("one")), signin.DefaultLimit()); err != nil {
+		t.Error("by Redis's own clock:", err)
 	}
 	t.Run("contract", func(t *testing.T) { sessiontest.Contract(t, two("redis://portal:PASSWORD@"+srv.Addr())) })
 }

@@ -17,6 +17,7 @@ import (
 
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/ident"
+	"ellis.example/caseservice/internal/rate"
 	"ellis.example/caseservice/internal/signin"
 	"ellis.example/caseservice/internal/store/redisstore/redisdb"
 )
@@ -33,6 +34,8 @@ const (
 
 // Store is a signin.Store in Redis. It is safe for concurrent use.
 type Store struct {
+	RateClock clock.Clock // counts rates in place of Redis's own, if it is not nil
+
 	db     *redisdb.DB
 	clock  clock.Clock
 	aead   cipher.AEAD
@@ -56,7 +59,7 @@ func New(db *redisdb.DB, c clock.Clock, key []byte) (*Store, error) {
 		return nil, err
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
-	return &Store{db, c, aead, naming}, err
+	return &Store{db: db, clock: c, aead: aead, naming: naming}, err
 }
 
 // Derive returns a key of 256 bits for one purpose.
@@ -228,24 +231,12 @@ func (s *Store) SpendAttempt(ctx context.Context, k signin.Key) error {
 	return err
 }
 
-// count is signin.Limit.Take, in microseconds.
-var count = redis.NewScript(`
-local now, every, room = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local at = tonumber(redis.call('GET', KEYS[1]) or '0')
-if at < now or at - now > room then at = now end
-local following = at + every
-local over = following - now - room
-if over > 0 then return over end
-redis.call('SET', KEYS[1], string.format('%.0f', following), 'PX', math.ceil((following - now) / 1000))
-return 0`)
-
 // Count implements signin.Store.
-func (s *Store) Count(ctx context.Context, k signin.Key, limit signin.Limit) (time.Duration, error) {
+func (s *Store) Count(ctx context.Context, k signin.Key, limit rate.Limit) (time.Duration, error) {
 	ctx, cancel := redisdb.Within(ctx)
 	defer cancel()
-	every := max(limit.Every.Microseconds(), 1)
-	wait, err := count.Run(ctx, s.db, []string{s.key(kindCount, k)}, s.clock.Now().UnixMicro(), every, every*int64(limit.Burst)).Int64()
-	return time.Duration(wait) * time.Microsecond, redisdb.Fault(err)
+	wait, err := redisdb.Take(ctx, s.db, s.key(kindCount, k), limit, s.RateClock)
+	return wait, redisdb.Fault(err)
 }
 
 // giveBack deletes a key that has the caller's value.

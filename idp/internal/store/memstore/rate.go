@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"ellis.example/idp/internal/rate"
 	"ellis.example/idp/internal/throttle"
 )
 
@@ -21,7 +22,7 @@ type rateKey [2]uint64
 
 // Allow implements throttle.Rates. When more keys come than are kept, those that have used least of their burst are
 // forgotten first: they would have been let through anyhow.
-func (s *Store) Allow(_ context.Context, key string, limit throttle.Limit) (bool, time.Duration, error) {
+func (s *Store) Allow(_ context.Context, key string, limit rate.Limit) (bool, time.Duration, error) {
 	if limit.None() {
 		return true, 0, nil
 	}

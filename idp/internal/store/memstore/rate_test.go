@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/rate"
 	"ellis.example/idp/internal/store/storetest"
-	"ellis.example/idp/internal/throttle"
 )
 
 func TestContract_Rates(t *testing.T) {
@@ -18,7 +18,7 @@ func TestContract_Rates(t *testing.T) {
 func TestAllow_IsBoundedAndKeepsWhoAsksMost(t *testing.T) {
 	t.Parallel()
 	s := New(clock.NewFake(time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)))
-	l := throttle.PerSecond(1, 100)
+	l := rate.PerSecond(1, 100)
 	for range 100 {
 		if ok, _, _ := s.Allow(t.Context(), "loud", l); !ok {
 			t.Fatal("within the burst")

@@ -6,10 +6,10 @@ import (
 	"testing"
 
 	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/rate"
 	"ellis.example/idp/internal/store/redisstore"
 	"ellis.example/idp/internal/store/redisstore/redistest"
 	"ellis.example/idp/internal/store/storetest"
-	"ellis.example/idp/internal/throttle"
 )
 
 // documented is the access list of docs/operations/redis.md.
@@ -41,7 +41,7 @@ func TestContract_UnderTheDocumentedAccessList(t *testing.T) {
 	own := store(t, url, newKey(), clock.System{}, func(o *redisstore.Options) {
 		o.RateClock, o.Observe = nil, func(what string) { t.Error(what, "failed") }
 	})
-	if _, _, err := own.Allow(t.Context(), "a", throttle.PerHour(1)); err != nil {
+	if _, _, err := own.Allow(t.Context(), "a", rate.PerHour(1)); err != nil {
 		t.Error(err)
 	}
 }

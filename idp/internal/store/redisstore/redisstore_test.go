@@ -18,12 +18,12 @@ import (
 	"ellis.example/idp/internal/flow"
 	"ellis.example/idp/internal/grant"
 	"ellis.example/idp/internal/ident"
+	"ellis.example/idp/internal/rate"
 	"ellis.example/idp/internal/store/memstore"
 	"ellis.example/idp/internal/store/redisstore"
 	"ellis.example/idp/internal/store/redisstore/redisdb"
 	"ellis.example/idp/internal/store/redisstore/redistest"
 	"ellis.example/idp/internal/store/storetest"
-	"ellis.example/idp/internal/throttle"
 )
 
 func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
@@ -112,7 +112,7 @@ func (r *replicas) Delete(ctx context.Context, kind, id string) error {
 	return r.one().Delete(ctx, kind, id)
 }
 
-func (r *replicas) Allow(ctx context.Context, key string, l throttle.Limit) (bool, time.Duration, error) {
+func (r *replicas) Allow(ctx context.Context, key string, l rate.Limit) (bool, time.Duration, error) {
 	return r.one().Allow(ctx, key, l)
 }
 
@@ -192,7 +192,7 @@ func TestStore_WhatRedisHoldsIsSealedAndBound(t *testing.T) {
 	if err := errors.Join(s.PutFlow(t.Context(), f), s.PutCode(t.Context(), one, code), s.PutCode(t.Context(), two, code)); err != nil {
 		t.Fatal(err)
 	}
-	if ok, _, err := s.Allow(t.Context(), "form 192.0.2.77", throttle.PerSecond(1, 100)); err != nil || !ok {
+	if ok, _, err := s.Allow(t.Context(), "form 192.0.2.77", rate.PerSecond(1, 100)); err != nil || !ok {
 		t.Fatal(ok, err)
 	}
 	var dump strings.Builder
@@ -331,7 +331,7 @@ func TestAllow_CountsByOneClockWhateverReplicasThinkTheTimeIs(t *testing.T) {
 	url, key := redistest.Shared(t).URL(), newKey()
 	own := func(o *redisstore.Options) { o.RateClock = nil }
 	ahead, behind := store(t, url, key, clock.NewFake(t0.Add(time.Hour)), own), store(t, url, key, clock.NewFake(t0), own)
-	l := throttle.PerHour(10)
+	l := rate.PerHour(10)
 	passed := 0
 	for range 10 {
 		for _, s := range []*redisstore.Store{ahead, behind} {
@@ -351,7 +351,7 @@ func TestAllow_CountsByOneClockWhateverReplicasThinkTheTimeIs(t *testing.T) {
 func TestAttack_F08_LossOfTheCountsWidensNoLimitButByTheReplicas(t *testing.T) {
 	t.Parallel()
 	srv, clk := redistest.Own(t), clock.NewFake(t0)
-	key, l := newKey(), throttle.PerHour(10)
+	key, l := newKey(), rate.PerHour(10)
 	var alone atomic.Int64
 	counted := func(o *redisstore.Options) {
 		o.Observe = func(what string) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/rate"
 	"ellis.example/idp/internal/throttle"
 )
 
@@ -24,12 +25,12 @@ func Rates[S throttle.Rates](t *testing.T, open func(*testing.T, clock.Clock) S)
 	t.Run("no limit lets everything through", func(t *testing.T) {
 		s, _ := fresh(t)
 		for range 1000 {
-			allowed(t, s, "any", throttle.Limit{}, true)
+			allowed(t, s, "any", rate.Limit{}, true)
 		}
 	})
 }
 
-func allowed(t *testing.T, s throttle.Rates, key string, l throttle.Limit, want bool) time.Duration {
+func allowed(t *testing.T, s throttle.Rates, key string, l rate.Limit, want bool) time.Duration {
 	t.Helper()
 	ok, wait, err := s.Allow(t.Context(), key, l)
 	if err != nil || ok != want || ok != (wait == 0) {
@@ -39,7 +40,7 @@ func allowed(t *testing.T, s throttle.Rates, key string, l throttle.Limit, want 
 }
 
 func burstThenRate(t *testing.T, s throttle.Rates, clk *clock.Fake) {
-	l := throttle.PerSecond(2, 3)
+	l := rate.PerSecond(2, 3)
 	for range 3 {
 		allowed(t, s, "a", l, true)
 	}
@@ -61,7 +62,7 @@ func burstThenRate(t *testing.T, s throttle.Rates, clk *clock.Fake) {
 }
 
 func exactBurst(t *testing.T, s throttle.Rates) {
-	l := throttle.PerSecond(1, 20)
+	l := rate.PerSecond(1, 20)
 	for round := range 10 {
 		key := fmt.Sprint("round", round)
 		var passed atomic.Int64
@@ -85,7 +86,7 @@ func exactBurst(t *testing.T, s throttle.Rates) {
 }
 
 func ratesAlone(t *testing.T, s throttle.Rates) {
-	l := throttle.PerSecond(1, 1)
+	l := rate.PerSecond(1, 1)
 	for i := range 1000 {
 		allowed(t, s, fmt.Sprint("key", i), l, true)
 	}

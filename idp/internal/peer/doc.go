@@ -1,0 +1,2 @@
+// Package peer tells who is at the other end of a connection, and how far what proxies say of it can be believed.
+package peer
