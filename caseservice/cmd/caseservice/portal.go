@@ -128,7 +128,7 @@ func newPortalCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if s.proxies, err = readProxies(cmd.Flags()); err != nil {
+		if s.proxies, err = config.Networks(cmd.Flags(), "trusted-proxies"); err != nil {
 			return err
 		}
 		if s.sharing, err = readSharing(cmd.Flags()); err != nil {
@@ -140,22 +140,6 @@ func newPortalCommand() *cobra.Command {
 		return s.serve(cmd.Context(), secret, cmd.ErrOrStderr())
 	}
 	return cmd
-}
-
-// readProxies reads --trusted-proxies. Errors: *config.Error.
-func readProxies(fs *pflag.FlagSet) (out []netip.Prefix, err error) {
-	list, err := fs.GetStringSlice("trusted-proxies")
-	if err != nil {
-		return nil, err
-	}
-	for _, text := range list {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, &config.Error{Where: "--trusted-proxies", Problem: "write networks such as 10.0.0.0/8: " + err.Error()}
-		}
-		out = append(out, p)
-	}
-	return out, nil
 }
 
 // serve runs the portal until ctx ends.

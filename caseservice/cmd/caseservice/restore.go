@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"ellis.example/caseservice/internal/epoch"
 	"ellis.example/caseservice/internal/sqldb"
 	"ellis.example/caseservice/internal/store/sqlstore"
+	"ellis.example/caseservice/internal/witness"
 )
 
 // restoring is what was asked of restore.
@@ -95,24 +94,10 @@ func (s *restoring) place(ctx context.Context) (b backup, err error) {
 	if !lite {
 		return b, &config.Error{Where: "--database", Problem: "a backup file becomes a SQLite database; PostgreSQL is restored by its own means (docs/operations/backup.md), then accepted with --accept"}
 	}
-	for _, left := range []string{path + "-wal", path + "-shm", path + "-journal"} {
-		if _, err := os.Lstat(left); !errors.Is(err, fs.ErrNotExist) {
-			return b, fmt.Errorf("%s is there: it belongs to a database that was in this place; move it away first", left)
-		}
-	}
 	if b, err = checkCopy(ctx, s.from); err != nil {
 		return b, fmt.Errorf("%s: %w", s.from, err)
 	}
-	err = sqldb.Place(path, func(part string) error {
-		sum, err := sqldb.CopyFile(part, s.from)
-		if err == nil && sum != b.SHA256 {
-			err = errors.New("the backup changed while it was read")
-		}
-		return err
-	})
-	if errors.Is(err, fs.ErrExist) {
-		return b, fmt.Errorf("a database is in this place: move it away first (%w)", err)
-	}
+	err = sqldb.PlaceCopy(path, s.from, b.SHA256)
 	b.File = path
 	return b, err
 }
@@ -138,7 +123,7 @@ func (s *restoring) accepted(ctx context.Context, key []byte) (done acceptance, 
 		return done, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	o, err := s.outside(key)
+	o, origin, err := s.outside(key)
 	if err != nil {
 		return done, err
 	}
@@ -150,7 +135,11 @@ func (s *restoring) accepted(ctx context.Context, key []byte) (done acceptance, 
 	if err != nil {
 		return done, err
 	}
-	if err := o.sign(ctx, store, e); err != nil {
+	heads, err := store.Heads(ctx)
+	if err == nil {
+		err = o.Sign(witness.Checkpoint{Origin: origin, At: e.At, Heads: heads, Epoch: e.N})
+	}
+	if err != nil {
 		return done, fmt.Errorf("the database is accepted, but that could not be signed: run this again (%w)", err)
 	}
 	return acceptance{e.N, q.Lost, q.Replay, q.Codes(), q.ClaimsFrom(e)}, nil

@@ -13,47 +13,36 @@ import (
 	"ellis.example/caseservice/internal/witness"
 )
 
-// outside are the checkpoint files of every replica.
-type outside struct {
-	key    *witness.Key
-	origin string
-	files  []string
-	last   []witness.Checkpoint // of each file that has any
-	lost   []string             // files that are not there, or empty
-}
-
-// outside reads the checkpoint files. One that is not there is a mistake, unless it is said to be lost: a name that was
-// mistyped must not pass for a witness that knows of nothing. Errors: *config.Error.
-func (s *restoring) outside(codeKey []byte) (o outside, err error) {
-	if o.key, err = ledger.NewKey(codeKey); err != nil {
-		return o, err
+// outside reads the checkpoint files of every replica, and returns the name under which they speak of the database. One that
+// is not there is a mistake, unless it is said to be lost: a name that was mistyped must not pass for a witness that knows of
+// nothing. Errors: *config.Error.
+func (s *restoring) outside(codeKey []byte) (f witness.Files, origin string, err error) {
+	key, err := ledger.NewKey(codeKey)
+	if err != nil {
+		return f, "", err
 	}
-	o.origin = s.audience
+	var names []string
 	for name := range strings.SplitSeq(s.checkpoints, ",") {
-		if name = strings.TrimSpace(name); name == "" {
-			continue
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
 		}
-		c, kept, err := witness.Last(name, o.key)
-		if err != nil {
-			return o, fmt.Errorf("%s: %w", name, err)
-		}
-		o.files = append(o.files, name)
-		if !kept {
-			o.lost = append(o.lost, name)
-			continue
-		}
-		o.origin = c.Origin
-		o.last = append(o.last, c)
 	}
-	if len(o.lost) > 0 && !s.lost {
-		return o, &config.Error{Where: "--checkpoint-file", Problem: fmt.Sprintf("no checkpoint is in %s; where they are lost, say so with --checkpoints-lost", strings.Join(o.lost, ", "))}
+	if f, err = witness.OpenFiles(names, key); err != nil {
+		return f, "", err
 	}
-	return o, nil
+	origin = s.audience
+	if n := len(f.Last); n > 0 {
+		origin = f.Last[n-1].Origin
+	}
+	if len(f.Lost) > 0 && !s.lost {
+		return f, "", &config.Error{Where: "--checkpoint-file", Problem: fmt.Sprintf("no checkpoint is in %s; where they are lost, say so with --checkpoints-lost", strings.Join(f.Lost, ", "))}
+	}
+	return f, origin, nil
 }
 
 // request reads what is known of the time that was lost. Where that may not be all, the operator has to say what to do about
 // it. Errors: *config.Error.
-func (s *restoring) request(ctx context.Context, store *sqlstore.Store, o outside) (q epoch.Request, err error) {
+func (s *restoring) request(ctx context.Context, store *sqlstore.Store, o witness.Files) (q epoch.Request, err error) {
 	q.Entry = operation(epoch.ActAccept)
 	heads, err := store.Heads(ctx)
 	if err != nil {
@@ -62,9 +51,7 @@ func (s *restoring) request(ctx context.Context, store *sqlstore.Store, o outsid
 	if q.Since, err = store.LastEntry(ctx); err != nil {
 		return q, err
 	}
-	for _, c := range o.last {
-		q.Lost = max(q.Lost, c.Lost(heads))
-	}
+	q.Lost = o.Behind(heads)
 	gap := "no exported ledger is named (--ledger)"
 	if s.ledger != "" {
 		var ends map[string]chain.Head
@@ -72,7 +59,7 @@ func (s *restoring) request(ctx context.Context, store *sqlstore.Store, o outsid
 			return q, fmt.Errorf("%s: %w", s.ledger, err)
 		}
 		q.Lost = max(q.Lost, q.Replay.Events)
-		gap = o.gap(ends)
+		gap = o.Gap(ends)
 	}
 	if gap == "" {
 		return q, nil
@@ -84,60 +71,13 @@ func (s *restoring) request(ctx context.Context, store *sqlstore.Store, o outsid
 	return q, nil
 }
 
-// gap says what an export lacks of what was signed, or "" when it has all.
-func (o outside) gap(ends map[string]chain.Head) string {
-	switch {
-	case len(o.files) == 0:
-		return "no signed checkpoint says how far the export has to reach (--checkpoint-file)"
-	case len(o.lost) > 0:
-		return "what was signed in " + strings.Join(o.lost, ", ") + " is lost"
-	}
-	for _, c := range o.last {
-		for _, h := range c.Heads {
-			if ends[h.Writer].Seq < h.Seq {
-				return fmt.Sprintf("the export of writer %s ends at %d, a checkpoint knows record %d", h.Writer, ends[h.Writer].Seq, h.Seq)
-			}
-		}
-	}
-	return ""
-}
-
-// readLater reads the entries of an export that the database does not have. What both have must be the same.
+// readLater reads the entries of an export that the database does not have.
 func readLater(file string, heads []chain.Head) (epoch.Replay, map[string]chain.Head, error) {
-	have := map[string]chain.Head{}
-	for _, h := range heads {
-		have[h.Writer] = h
-	}
 	var later []ledger.Stored
-	ends, err := witness.ReadExport(file, func(r chain.Record) error {
-		at := have[r.Writer]
-		switch {
-		case r.Seq == at.Seq && r.Hash != at.Hash:
-			return &chain.Broken{Writer: r.Writer, Seq: r.Seq, Why: "the export is of another database, or one of the two was changed"}
-		case r.Seq <= at.Seq:
-			return nil
-		}
+	ends, err := witness.ReadLater(file, heads, func(r chain.Record) error {
 		e, err := ledger.Decode(r.Writer, r.Seq, r.Body)
 		later = append(later, e)
 		return err
 	})
 	return epoch.Later(later), ends, err
-}
-
-// sign says in every file that the database was accepted as it is now.
-func (o outside) sign(ctx context.Context, store *sqlstore.Store, e epoch.Epoch) error {
-	heads, err := store.Heads(ctx)
-	if err != nil {
-		return err
-	}
-	text, err := o.key.Sign(witness.Checkpoint{Origin: o.origin, At: e.At, Heads: heads, Epoch: e.N})
-	if err != nil {
-		return err
-	}
-	for _, f := range o.files {
-		if err := witness.Append(f, text); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -43,8 +43,29 @@ func Place(file string, fill func(part string) error) (err error) {
 	return Durable(file)
 }
 
-// CopyFile writes what one file holds into another that is there, and returns the SHA-256 of it in hexadecimal.
-func CopyFile(to, from string) (sum string, err error) {
+// PlaceCopy makes a file that was looked at the database at place, where none may be, nor anything that belonged to one. sum
+// is what Digest said of the file. Errors: those of Place.
+func PlaceCopy(place, file, sum string) error {
+	for _, left := range []string{place + "-wal", place + "-shm", place + "-journal"} {
+		if _, err := os.Lstat(left); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s is there: it belongs to a database that was in this place; move it away first", left)
+		}
+	}
+	err := Place(place, func(part string) error {
+		copied, err := copyFile(part, file)
+		if err == nil && copied != sum {
+			err = errors.New("the backup changed while it was read")
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("a database is in this place: move it away first (%w)", err)
+	}
+	return err
+}
+
+// copyFile writes what one file holds into another that is there, and returns the SHA-256 of it in hexadecimal.
+func copyFile(to, from string) (sum string, err error) {
 	in, err := os.Open(from) //nolint:gosec // the operator names the file
 	if err != nil {
 		return "", err

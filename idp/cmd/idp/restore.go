@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -71,26 +70,11 @@ func restoreFile(cmd *cobra.Command, file string) error {
 	if !lite {
 		return errUsage{errors.New("--database: a backup file becomes a SQLite database; PostgreSQL is restored by its own means (docs/operations/backup.md), then accepted with --accept")}
 	}
-	for _, left := range []string{path + "-wal", path + "-shm", path + "-journal"} {
-		if _, err := os.Lstat(left); !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%s is there: it belongs to a database that was in this place; move it away first", left)
-		}
-	}
 	b, err := checkCopy(cmd.Context(), file)
 	if err != nil {
 		return fmt.Errorf("%s: %s", file, explain(err))
 	}
-	err = sqldb.Place(path, func(part string) error {
-		sum, err := sqldb.CopyFile(part, file)
-		if err == nil && sum != b.SHA256 {
-			err = errors.New("the backup changed while it was read")
-		}
-		return err
-	})
-	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("a database is in this place: move it away first (%w)", err)
-	}
-	if err != nil {
+	if err := sqldb.PlaceCopy(path, file, b.SHA256); err != nil {
 		return err
 	}
 	b.File = path
@@ -119,10 +103,10 @@ func accepted(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 	if err != nil {
 		return err
 	}
-	if len(w.lost) > 0 && !gone {
-		return errUsage{fmt.Errorf("--checkpoint-file: %s: no checkpoint is there; where they are lost, say so with --checkpoints-lost", strings.Join(w.lost, ", "))}
+	if len(w.Lost) > 0 && !gone {
+		return errUsage{fmt.Errorf("--checkpoint-file: %s: no checkpoint is there; where they are lost, say so with --checkpoints-lost", strings.Join(w.Lost, ", "))}
 	}
-	q, lost, err := w.request(ctx, cmd, st)
+	q, lost, err := lostTime(ctx, cmd, st, w)
 	if err != nil {
 		return err
 	}
@@ -130,7 +114,11 @@ func accepted(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 	if err != nil {
 		return err
 	}
-	if err := w.record(ctx, st, e); err != nil {
+	heads, err := st.Heads(ctx)
+	if err == nil {
+		err = w.Sign(witness.Checkpoint{Origin: issuer.String(), At: e.At, Heads: heads, Epoch: e.N})
+	}
+	if err != nil {
 		return fmt.Errorf("the database is accepted, but that could not be signed: run this again (%w)", err)
 	}
 	out := struct {
@@ -144,55 +132,34 @@ func accepted(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 		"clients without secret: "+strings.Join(out.Secrets, " "), "clients disabled: "+strings.Join(out.Clients, " "), "APIs that lost something: "+strings.Join(out.APIs, " "), "not there any more: "+strings.Join(out.Gone, " "))
 }
 
-// witnesses are the files outside the database that say what it held.
-type witnesses struct {
-	key    *witness.Key
-	origin *url.URL
-	files  []string
-	last   []witness.Checkpoint // of each file that has any
-	lost   []string             // files that are not there, or empty
-}
-
-func openWitnesses(ring *keyring.Ring, issuer *url.URL, files []string) (w witnesses, err error) {
-	w.origin, w.files = issuer, files
+// openWitnesses reads the files outside the database that say what it held.
+func openWitnesses(ring *keyring.Ring, issuer *url.URL, files []string) (w witness.Files, err error) {
 	seed, err := ring.Secret("checkpoint")
 	if err != nil {
 		return w, err
 	}
-	if w.key, err = witness.NewKey(issuer.Hostname(), seed); err != nil {
+	key, err := witness.NewKey(issuer.Hostname(), seed)
+	if err != nil {
 		return w, err
 	}
-	for _, f := range files {
-		c, kept, err := witness.Last(f, w.key)
-		if err != nil {
-			return w, fmt.Errorf("%s: %w", f, err)
-		}
-		if kept {
-			w.last = append(w.last, c)
-		} else {
-			w.lost = append(w.lost, f)
-		}
-	}
-	return w, nil
+	return witness.OpenFiles(files, key)
 }
 
-// request reads what is known of the time that was lost. Where that may not be all, the caller has to say what to do about it.
-func (w witnesses) request(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) (q epochs.Request, lost int64, err error) {
+// lostTime reads what is known of the time that was lost. Where that may not be all, the caller has to say what to do about it.
+func lostTime(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, w witness.Files) (q epochs.Request, lost int64, err error) {
 	q.Actor = operator()
 	heads, err := st.Heads(ctx)
 	if err != nil {
 		return q, 0, err
 	}
-	for _, c := range w.last {
-		lost = max(lost, c.Lost(heads))
-	}
+	lost = w.Behind(heads)
 	gap := "no exported audit is named (--audit)"
 	if file := str(cmd, "audit"); file != "" {
 		var ends map[string]chain.Head
 		if q.Replay, ends, err = readLater(file, heads); err != nil {
 			return q, 0, fmt.Errorf("%s: %w", file, err)
 		}
-		gap = w.gap(ends)
+		gap = w.Gap(ends)
 	}
 	switch u := str(cmd, "unknown"); {
 	case u != "" && u != "lock" && u != "keep":
@@ -205,60 +172,13 @@ func (w witnesses) request(ctx context.Context, cmd *cobra.Command, st *sqlstore
 	return q, lost, nil
 }
 
-// gap says what an export lacks of what was signed, or "" when it has all.
-func (w witnesses) gap(ends map[string]chain.Head) string {
-	switch {
-	case len(w.files) == 0:
-		return "no signed checkpoint says how far the export has to reach (--checkpoint-file)"
-	case len(w.lost) > 0:
-		return "what was signed in " + strings.Join(w.lost, ", ") + " is lost"
-	}
-	for _, c := range w.last {
-		for _, h := range c.Heads {
-			if ends[h.Writer].Seq < h.Seq {
-				return fmt.Sprintf("the export of writer %s ends at %d, a checkpoint knows record %d", h.Writer, ends[h.Writer].Seq, h.Seq)
-			}
-		}
-	}
-	return ""
-}
-
-// readLater reads the events of an export that the database does not have. What both have must be the same.
+// readLater reads the events of an export that the database does not have.
 func readLater(file string, heads []chain.Head) (epochs.Replay, map[string]chain.Head, error) {
-	have := map[string]chain.Head{}
-	for _, h := range heads {
-		have[h.Writer] = h
-	}
 	var later []audit.Stored
-	ends, err := witness.ReadExport(file, func(r chain.Record) error {
-		at := have[r.Writer]
-		switch {
-		case r.Seq == at.Seq && r.Hash != at.Hash:
-			return &chain.Broken{Writer: r.Writer, Seq: r.Seq, Why: "the export is of another database, or one of the two was changed"}
-		case r.Seq <= at.Seq:
-			return nil
-		}
+	ends, err := witness.ReadLater(file, heads, func(r chain.Record) error {
 		e, err := audit.Decode(r.Writer, r.Seq, r.Body)
 		later = append(later, e)
 		return err
 	})
 	return epochs.Later(later), ends, err
-}
-
-// record signs in every file that the database as it is now was accepted.
-func (w witnesses) record(ctx context.Context, st *sqlstore.Store, e epochs.Epoch) error {
-	heads, err := st.Heads(ctx)
-	if err != nil {
-		return err
-	}
-	text, err := w.key.Sign(witness.Checkpoint{Origin: w.origin.String(), At: e.At, Heads: heads, Epoch: e.N})
-	if err != nil {
-		return err
-	}
-	for _, f := range w.files {
-		if err := witness.Append(f, text); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -142,7 +142,7 @@ func readSettings(cmd *cobra.Command) (s settings, err error) {
 	if s.relay, err = readRelay(cmd); err != nil {
 		return s, err
 	}
-	if s.proxies, err = readProxies(cmd); err != nil {
+	if s.proxies, err = config.Networks(cmd.Flags(), "trusted-proxies"); err != nil {
 		return s, err
 	}
 	return s, s.readRunning(cmd)
@@ -219,21 +219,6 @@ func readRelay(cmd *cobra.Command) (*notify.Relay, error) {
 		return nil, &config.Error{Where: "--smtp-url, --mail-from", Problem: explain(err)}
 	}
 	return r, nil
-}
-
-func readProxies(cmd *cobra.Command) (out []netip.Prefix, err error) {
-	list, err := cmd.Flags().GetStringSlice("trusted-proxies")
-	if err != nil {
-		return nil, err
-	}
-	for _, text := range list {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, &config.Error{Where: "--trusted-proxies", Problem: "write networks such as 10.0.0.0/8: " + err.Error()}
-		}
-		out = append(out, p)
-	}
-	return out, nil
 }
 
 // logger writes to standard error, by way of lines. Errors: *config.Error.
