@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/fault"
 	"ellis.example/caseservice/internal/ledger"
 	"ellis.example/caseservice/internal/sqldb"
@@ -39,7 +40,7 @@ func OpenCopy(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, watch: &watch{}}, nil
+	return &Store{db: db, watch: newWatch(clock.System{})}, nil
 }
 
 // Holdings is what a database holds.

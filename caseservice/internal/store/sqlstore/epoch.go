@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"ellis.example/caseservice/internal/cases"
@@ -39,72 +38,37 @@ func scanEpoch(scan scanner) (e epoch.Epoch, copied bool, err error) {
 	return e, copied, err
 }
 
-// watch keeps a process from writing into a copy, into a database that was set back, and in an epoch that it has not seen
-// begin. Whatever is answered has its entry first: what cannot be written is not shown either.
-type watch struct {
-	clk clock.Clock
-
-	mu    sync.Mutex
-	known bool
-	at    time.Time // when the epoch began, which tells it from another of the same number
-	until time.Time // writes are refused before
-	halt  bool      // until the epoch is another
+// newWatch keeps a process from writing into a database that was set back, and in an epoch that it has not seen begin.
+// Whatever is answered has its entry first: what cannot be written is not shown either.
+func newWatch(c clock.Clock) *sqldb.Watch {
+	return &sqldb.Watch{Clock: c, Settle: epoch.Settle, SetBack: epoch.ErrSetBack, Raised: epoch.ErrRaised}
 }
 
 // Halt refuses every write of this process until the epoch is another: the database has been set back underneath it.
-func (s *Store) Halt() {
-	s.watch.mu.Lock()
-	s.watch.halt = true
-	s.watch.mu.Unlock()
-}
+func (s *Store) Halt() { s.watch.Halt() }
 
 // Resume ends what Halt began: the database was accepted as it is.
-func (s *Store) Resume() {
-	s.watch.mu.Lock()
-	s.watch.halt = false
-	s.watch.mu.Unlock()
-}
+func (s *Store) Resume() { s.watch.Resume() }
 
 // Halted reports whether writes are refused because the database was set back.
-func (s *Store) Halted() bool {
-	s.watch.mu.Lock()
-	defer s.watch.mu.Unlock()
-	return s.watch.halt
-}
+func (s *Store) Halted() bool { return s.watch.Halted() }
 
 // guard implements sqldb.Options.Guard. Every batch holds the key beside others; whoever begins an epoch holds it alone. So
-// nothing that was decided in the old epoch is committed behind the new one.
-func (w *watch) guard(t *sqldb.Tx) error {
-	if err := t.SerializeShared("epoch"); err != nil {
-		return err
+// nothing that was decided in the old epoch is committed behind the new one. Nobody writes into a copy.
+func guard(w *sqldb.Watch) func(*sqldb.Tx) error {
+	return func(t *sqldb.Tx) error {
+		if err := t.SerializeShared("epoch"); err != nil {
+			return err
+		}
+		e, copied, err := scanEpoch(t.Row(epochNow).Scan)
+		switch {
+		case err != nil:
+			return err
+		case copied:
+			return epoch.ErrCopy
+		}
+		return w.See(e.At.UnixMicro())
 	}
-	e, copied, err := scanEpoch(t.Row(epochNow).Scan)
-	switch {
-	case err != nil:
-		return err
-	case copied:
-		return epoch.ErrCopy
-	}
-	return w.see(e.At)
-}
-
-// see compares the epoch of the database with the one that this process works in. When it has changed, everything is refused
-// until what was read in the old one is over.
-func (w *watch) see(at time.Time) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := w.clk.Now()
-	if w.known && !at.Equal(w.at) {
-		w.until, w.halt = now.Add(epoch.Settle), false
-	}
-	w.known, w.at = true, at
-	if w.halt {
-		return epoch.ErrSetBack
-	}
-	if left := w.until.Sub(now); left > 0 && left <= epoch.Settle { // more: the clock was set back
-		return epoch.ErrRaised
-	}
-	return nil
 }
 
 // raises reports whether a unit begins an epoch.

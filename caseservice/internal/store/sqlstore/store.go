@@ -44,7 +44,7 @@ type Options struct {
 // Store is the service's data. It is safe for concurrent use, and several processes may use one database.
 type Store struct {
 	db    *sqldb.DB
-	watch *watch
+	watch *sqldb.Watch
 }
 
 var (
@@ -61,8 +61,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Clock == nil {
 		o.Clock = clock.System{}
 	}
-	w := &watch{clk: o.Clock}
-	db, err := openDB(ctx, o, w.guard)
+	w := newWatch(o.Clock)
+	db, err := openDB(ctx, o, guard(w))
 	if err != nil {
 		return nil, err
 	}

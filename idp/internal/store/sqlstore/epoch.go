@@ -3,8 +3,6 @@ package sqlstore
 import (
 	"context"
 	"slices"
-	"sync"
-	"time"
 
 	"ellis.example/idp/internal/account"
 	"ellis.example/idp/internal/clock"
@@ -42,61 +40,30 @@ func (s *Store) IsCopy(ctx context.Context) (is bool, err error) {
 	return is, err
 }
 
-// watch keeps a process from writing in an epoch that it has not seen begin.
-type watch struct {
-	clk clock.Clock
-
-	mu    sync.Mutex
-	known bool
-	at    int64     // when the epoch began, which tells it from another of the same number
-	until time.Time // writes are refused before
-	halt  bool      // until the epoch is another
+// newWatch keeps a process from writing in an epoch that it has not seen begin.
+func newWatch(c clock.Clock) *sqldb.Watch {
+	return &sqldb.Watch{Clock: c, Settle: epoch.Settle, SetBack: epoch.ErrSetBack, Raised: epoch.ErrRaised}
 }
 
 // Halt refuses every write of this process until the epoch is raised: the database has been set back underneath it.
-func (s *Store) Halt() {
-	s.watch.mu.Lock()
-	s.watch.halt = true
-	s.watch.mu.Unlock()
-}
+func (s *Store) Halt() { s.watch.Halt() }
 
 // Resume ends what Halt began: the database was accepted as it is.
-func (s *Store) Resume() {
-	s.watch.mu.Lock()
-	s.watch.halt = false
-	s.watch.mu.Unlock()
-}
+func (s *Store) Resume() { s.watch.Resume() }
 
 // guard implements sqldb.Options.Guard. Every batch holds the key beside others; whoever raises the epoch holds it alone.
 // So nothing that was decided in the old epoch is committed behind the new one.
-func (w *watch) guard(t *sqldb.Tx) error {
-	if err := t.SerializeShared("epoch"); err != nil {
-		return err
+func guard(w *sqldb.Watch) func(*sqldb.Tx) error {
+	return func(t *sqldb.Tx) error {
+		if err := t.SerializeShared("epoch"); err != nil {
+			return err
+		}
+		var n, began int64
+		if err := t.Row(epochNow).Scan(&n, &began); err != nil {
+			return err
+		}
+		return w.See(began)
 	}
-	var n, at int64
-	if err := t.Row(epochNow).Scan(&n, &at); err != nil {
-		return err
-	}
-	return w.see(at)
-}
-
-// see compares the epoch of the database with the one that this process works in. When it has changed, everything is refused
-// until what was read in the old one is over.
-func (w *watch) see(at int64) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := w.clk.Now()
-	if w.known && at != w.at {
-		w.until, w.halt = now.Add(epoch.Settle), false
-	}
-	w.known, w.at = true, at
-	if w.halt {
-		return epoch.ErrSetBack
-	}
-	if left := w.until.Sub(now); left > 0 && left <= epoch.Settle { // more: the clock was set back
-		return epoch.ErrRaised
-	}
-	return nil
 }
 
 // raises reports whether a unit begins an epoch.

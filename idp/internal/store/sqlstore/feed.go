@@ -156,9 +156,7 @@ func (s *Store) OnFeed(f func()) { s.fed.Store(&f) }
 // unlessHalted makes what was read of the feed an error in a process that found its database set back: what was revoked since is
 // not in there, and who hears of nothing would take it for standing.
 func (s *Store) unlessHalted(err error) error {
-	s.watch.mu.Lock()
-	defer s.watch.mu.Unlock()
-	if err == nil && s.watch.halt {
+	if err == nil && s.watch.Halted() {
 		return epoch.ErrSetBack
 	}
 	return err

@@ -32,7 +32,7 @@ type Store struct {
 	db        *sqldb.DB
 	condition func() unit.Write // of every write; nil: none
 	fed       *atomic.Pointer[func()]
-	watch     *watch
+	watch     *sqldb.Watch
 }
 
 //go:embed migrations
@@ -57,9 +57,9 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	if opt.Clock == nil {
 		opt.Clock = clock.System{}
 	}
-	w := &watch{clk: opt.Clock}
+	w := newWatch(opt.Clock)
 	db, err := sqldb.Open(ctx, dsn, sqldb.Options{
-		Guard: w.guard, Migrations: steps, Chain: auditChain{}, Existing: opt.Existing, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch,
+		Guard: guard(w), Migrations: steps, Chain: auditChain{}, Existing: opt.Existing, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch,
 		Observe: opt.Observe, Waited: opt.Waited, Trace: opt.Trace,
 	})
 	if err != nil {
@@ -71,7 +71,7 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 }
 
 func newStore(db *sqldb.DB) *Store {
-	return &Store{db: db, watch: &watch{clk: clock.System{}}, fed: &atomic.Pointer[func()]{}}
+	return &Store{db: db, watch: newWatch(clock.System{}), fed: &atomic.Pointer[func()]{}}
 }
 
 // Close ends the writer after the units it has taken, and closes the database.
