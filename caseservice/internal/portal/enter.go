@@ -75,11 +75,20 @@ func (p *Portal) callback(w http.ResponseWriter, r *http.Request) error {
 	return p.show(w, r, statusOf(f), page)
 }
 
+// nobody reports whether an error of Gate.Current says that nobody is signed in. A store that does not answer says nothing: the
+// session may live, and the browser still holds its cookie.
+func nobody(err error) bool {
+	return errors.Is(err, signin.ErrNoSession) || errors.Is(err, signin.ErrSessionEnded)
+}
+
 // signOutForm asks, for those who come by a link or with an old page.
 func (p *Portal) signOutForm(w http.ResponseWriter, r *http.Request) error {
 	v, err := p.Gate.Current(r)
-	if err != nil {
+	switch {
+	case nobody(err):
 		return see(w, "/signed-out")
+	case err != nil:
+		return err
 	}
 	return p.show(w, r, http.StatusOK, ui.SignOut{Base: p.ownBase(w, r, purposeSignOut, v)})
 }
@@ -103,10 +112,13 @@ func (p *Portal) signOut(w http.ResponseWriter, r *http.Request) error {
 	return see(w, to)
 }
 
-// signedOut says that the session is over.
+// signedOut says that the session is over, where that is certain.
 func (p *Portal) signedOut(w http.ResponseWriter, r *http.Request) error {
-	if _, err := p.Gate.Current(r); err == nil {
+	switch _, err := p.Gate.Current(r); {
+	case err == nil:
 		return see(w, homePath)
+	case !nobody(err):
+		return err
 	}
 	page := ui.SignedOut{Base: p.base(w, r, ""), IssuerURL: p.AccountURL, Everywhere: p.Gate.CameBack(w, r)}
 	page.Here = "/signed-out"

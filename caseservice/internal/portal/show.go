@@ -114,22 +114,25 @@ func (p *Portal) failure(w http.ResponseWriter, r *http.Request, f *fault.Error)
 	switch {
 	case f.Code == errHost.Code: // cookies and forms would belong to another host
 		return ui.ErrorPage{Base: ui.Base{}, Status: statusOf(f), Code: f.Code, HomeURL: p.PublicURL.String()}
-	case errors.Is(f, signin.ErrNoSession), errors.Is(f, signin.ErrSessionEnded):
+	case nobody(f):
 		return ui.SessionEnded{
 			Base: p.base(w, r, ""), Was: errors.Is(f, signin.ErrSessionEnded), Revoked: errors.Is(f, errTokenRefused), SignInURL: signInURL(here(r)),
 		}
 	case f.Kind == fault.Unavailable:
-		return ui.Unavailable{Base: p.anyBase(w, r, ""), Wait: f.RetryAfter, RetryURL: here(r), Support: support, Leaving: r.URL.Path == "/signout"}
+		return ui.Unavailable{Base: p.anyBase(w, r, ""), Wait: f.RetryAfter, RetryURL: here(r), Support: support, Leaving: leaving(r)}
 	case strings.HasPrefix(f.Code, "signin_"):
 		return ui.SignInProblem{Base: p.base(w, r, ""), Code: f.Code, RetryURL: signInURL(here(r)), Support: support}
 	}
 	return ui.ErrorPage{Base: p.anyBase(w, r, ""), Status: statusOf(f), Code: f.Code, Support: support}
 }
 
+// leaving reports whether the person means to sign out, or believes that they have.
+func leaving(r *http.Request) bool { return r.URL.Path == "/signout" || r.URL.Path == "/signed-out" }
+
 // here is the page that was asked for, if it can be asked for again.
 func here(r *http.Request) string {
 	switch {
-	case r.URL.Path == "/signout": // where it is not certain that the session ended, the way on is to end it again
+	case leaving(r): // where it is not certain that the session ended, the way on is to end it again
 		return "/signout"
 	case r.Method != http.MethodGet:
 		return homePath

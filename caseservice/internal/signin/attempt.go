@@ -122,8 +122,9 @@ func (g *Gate) keep(w http.ResponseWriter, r *http.Request, state string, a Atte
 	return nil
 }
 
-// attempt takes the attempt of a state from the browser in which it began, and its name in the store. Who sends too many at
-// once keeps it, to send it again. Errors: ErrAttemptUnknown, ErrCrowded.
+// attempt takes the attempt of a state from the browser in which it began, and its name in the store. The browser keeps one that
+// was not opened or not counted, because there are too many at once or the store is away: nothing is spent, and it may be sent
+// again. Errors: ErrAttemptUnknown, ErrCrowded; those of the store.
 func (g *Gate) attempt(w http.ResponseWriter, r *http.Request, state string) (Key, Attempt, error) {
 	k := attemptKey(state)
 	value := g.cfg.Cookies.Get(r, k.cookie())
@@ -134,7 +135,7 @@ func (g *Gate) attempt(w http.ResponseWriter, r *http.Request, state string) (Ke
 	if err == nil {
 		err = g.count(r.Context(), countFinish, r)
 	}
-	if !errors.Is(err, ErrCrowded) {
+	if err == nil {
 		g.cfg.Cookies.Clear(w, k.cookie())
 	}
 	return k, a, err

@@ -68,7 +68,7 @@ func (m *Memory) UpdateSession(_ context.Context, k Key, change func(*Session)) 
 	}
 	seen := s.LastSeen
 	change(&s)
-	m.sessions.set(k, s, s.LastSeen.After(seen))
+	m.sessions.set(k, s, !s.LastSeen.Equal(seen))
 	return s, nil
 }
 
