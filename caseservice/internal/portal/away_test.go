@@ -60,19 +60,19 @@ func TestSignOut_NobodyIsToldThatTheyAreSignedOutWhileTheSessionMayLive(t *testi
 	b := w.browser()
 	b.signIn()
 	form, cookie := b.get("/cases").form(t, "/signout"), b.cookie("portal_session")
-	uncertain := func(what string, p page) {
+	uncertain := func(path string, p page) {
 		t.Helper()
-		if p.status != http.StatusServiceUnavailable || p.header.Get("Retry-After") != "2" || !strings.Contains(p.body, "still be signed in") || !strings.Contains(p.body, `href="/signout"`) {
-			t.Errorf("%s: %d at %s, Retry-After %q\n%s", what, p.status, p.at(), p.header.Get("Retry-After"), p.body)
+		if p.at() != path || p.status != http.StatusServiceUnavailable || p.header.Get("Retry-After") != "2" || !strings.Contains(p.body, "still be signed in") || !strings.Contains(p.body, `href="/signout"`) {
+			t.Errorf("%s: %d at %s, Retry-After %q\n%s", path, p.status, p.at(), p.header.Get("Retry-After"), p.body)
 		}
 		if b.cookie("portal_session") != cookie {
-			t.Errorf("%s: the browser cannot sign out again", what)
+			t.Errorf("%s: the browser cannot sign out again", path)
 		}
 	}
 	store.now.Store(true)
-	uncertain("the form", b.post("/signout", form))
-	uncertain("the way on that its answer names", b.get("/signout"))
-	uncertain("the page that says it", b.get("/signed-out"))
+	uncertain("/signout", b.post("/signout", form))
+	uncertain("/signout", b.get("/signout")) // the way on that this names
+	uncertain("/signed-out", b.get("/signed-out"))
 	store.now.Store(false)
 	if p := b.submit(b.get("/signout"), "/signout"); p.status != http.StatusOK || p.url.Path != "/signed-out" {
 		t.Errorf("when the store is back: %d at %s", p.status, p.at())

@@ -312,6 +312,16 @@ func TestMemory_IsBoundedAndTheLongestUnusedMakesWay(t *testing.T) {
 			t.Errorf("attempt %d: %v", i, err)
 		}
 	}
+	c.Advance(-time.Minute) // the clock is put right: who is there now was there last, though the mark went back
+	if _, err := m.UpdateSession(ctx, key(2), func(s *signin.Session) { s.LastSeen = c.Now() }); err != nil {
+		t.Fatal(err)
+	}
+	add(4)
+	for i, want := range map[int]bool{0: false, 2: true, 3: true, 4: true} {
+		if _, err := m.Session(ctx, key(i)); (err == nil) != want {
+			t.Errorf("session %d after the clock was put right: %v", i, err)
+		}
+	}
 	c.Advance(13 * time.Hour)
 	add(9)
 	if s, a := m.Len(); s != 1 || a != 1 {
