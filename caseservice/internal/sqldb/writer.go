@@ -68,6 +68,8 @@ type writer struct {
 	id   int64 // row of this chain; 0 until its first event
 	head chain.Head
 	held *job // taken from the queue, and not part of the batch
+
+	alone bool // what is tried bears no other replica's transaction beside it
 }
 
 const (
@@ -257,11 +259,14 @@ func fail(batch []*job, err error) {
 
 func (w *writer) single(one []*job) error { return w.again(one, w.try(one)) }
 
-// again repeats a job that failed because others were in its way.
+// again repeats a job that failed because others were in its way; from the second time on with nobody beside it. For batches
+// may take rows in any order, and one that gives way to them a step at a time could lose against every job of a long one.
 func (w *writer) again(one []*job, err error) error {
 	for n := 0; err != nil && n < retries && w.db.d.broken(err) == again; n++ {
+		w.alone = n > 0
 		err = w.try(one)
 	}
+	w.alone = false
 	if err != nil {
 		w.db.opt.Log.Error("not written", "error", err)
 	}
@@ -333,6 +338,11 @@ func (w *writer) try(batch []*job) (err error) {
 
 // prepare readies a transaction for its jobs.
 func (w *writer) prepare(long bool) error {
+	if w.alone {
+		if err := w.t.Serialize(Line); err != nil {
+			return err
+		}
+	}
 	switch {
 	case long && w.db.d.unhurried != "":
 		return w.t.control(w.db.d.unhurried)

@@ -82,10 +82,11 @@ func applyAssign(t *sqldb.Tx, w cases.Assign) error {
 
 func applyRedeem(t *sqldb.Tx, w cases.Redeem) error {
 	at := w.At.UnixMicro()
-	if err := t.MustOne(w, "no such code, used or expired", spendCode, at, w.Sub, w.CaseID, w.CodeMAC, at); err != nil {
+	// The owner first, as an assignment has it: two that took the code and the owner in turns would wait for each other.
+	if err := bind(t, w, w.CaseID, w.Sub, at, w.Event, cases.NoticeClaimed); err != nil {
 		return err
 	}
-	if err := bind(t, w, w.CaseID, w.Sub, at, w.Event, cases.NoticeClaimed); err != nil {
+	if err := t.MustOne(w, "no such code, used or expired", spendCode, at, w.Sub, w.CaseID, w.CodeMAC, at); err != nil {
 		return err
 	}
 	if _, err := t.Exec(forgetTries, w.Sub); err != nil {

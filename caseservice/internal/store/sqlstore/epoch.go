@@ -57,7 +57,7 @@ func (s *Store) Halted() bool { return s.watch.Halted() }
 // nothing that was decided in the old epoch is committed behind the new one. Nobody writes into a copy.
 func guard(w *sqldb.Watch) func(*sqldb.Tx) error {
 	return func(t *sqldb.Tx) error {
-		if err := t.SerializeShared("epoch"); err != nil {
+		if err := t.SerializeShared(sqldb.Line); err != nil {
 			return err
 		}
 		e, copied, err := scanEpoch(t.Row(epochNow).Scan)
@@ -77,7 +77,7 @@ func raises(u unit.Unit) bool {
 }
 
 func applyRaise(t *sqldb.Tx, w epoch.Raise) error {
-	if err := t.Serialize("epoch"); err != nil {
+	if err := t.Serialize(sqldb.Line); err != nil {
 		return err
 	}
 	if err := t.MustOne(w, "raised meanwhile", `INSERT INTO epochs (n, at, claims_from) SELECT n + 1, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM epochs WHERE n = (SELECT max(n) FROM epochs) AND n = ?`,

@@ -55,7 +55,7 @@ func (s *Store) Resume() { s.watch.Resume() }
 // So nothing that was decided in the old epoch is committed behind the new one.
 func guard(w *sqldb.Watch) func(*sqldb.Tx) error {
 	return func(t *sqldb.Tx) error {
-		if err := t.SerializeShared("epoch"); err != nil {
+		if err := t.SerializeShared(sqldb.Line); err != nil {
 			return err
 		}
 		var n, began int64
@@ -79,7 +79,7 @@ var raised = []string{
 }
 
 func applyRaise(t *sqldb.Tx, w epoch.Raise) error {
-	if err := t.Serialize("epoch"); err != nil {
+	if err := t.Serialize(sqldb.Line); err != nil {
 		return err
 	}
 	at := micros(w.At)
