@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,27 +48,14 @@ func newConfigShowCommand() *cobra.Command {
 		values, lines := map[string]string{}, []string{}
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			if slices.Contains(serveSettings, f.Name) {
-				values[f.Name] = withoutPassword(f.Value.String())
+				values[f.Name] = f.Value.String()
+				if f.Name == "database" {
+					values[f.Name] = config.WithoutPassword(values[f.Name])
+				}
 				lines = append(lines, fmt.Sprintf("%s: %s", f.Name, strconv.Quote(values[f.Name])))
 			}
 		})
 		return show(cmd, *asJSON, values, strings.Join(lines, "\n"))
 	}
 	return cmd
-}
-
-// withoutPassword hides the password of a data source name.
-func withoutPassword(text string) string {
-	if !strings.HasPrefix(text, "postgres") {
-		return text
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return "(not a URL)"
-	}
-	if q := u.Query(); q.Has("password") {
-		q.Set("password", "xxxxx")
-		u.RawQuery = q.Encode()
-	}
-	return u.Redacted()
 }

@@ -306,4 +306,12 @@ func TestCLI_ConfigShowHidesPasswords(t *testing.T) {
 	if status != exitOK || strings.Contains(out, "hunter2") || !strings.Contains(out, "mail.example.org") {
 		t.Errorf("%d %s", status, out)
 	}
+	for _, database := range []string{"postgres://idp:hunter2@db.example.org/idp", "postgres://idp@db.example.org/idp?password=hunter2"} {
+		for _, more := range [][]string{nil, {"--json"}} {
+			out, _, status = c.run(append([]string{"config", "show", "--database", database}, more...)...)
+			if status != exitOK || strings.Contains(out, "hunter2") || !strings.Contains(out, "db.example.org") {
+				t.Errorf("%d %s", status, out)
+			}
+		}
+	}
 }

@@ -32,8 +32,8 @@ func newConfig() *cobra.Command {
 				}
 				v := f.Value.String()
 				switch f.Name {
-				case "smtp-url":
-					v = withoutPassword(v)
+				case "smtp-url", "database":
+					v = config.WithoutPassword(v)
 				case "redis":
 					v = redisdb.Redacted(v)
 				}

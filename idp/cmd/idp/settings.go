@@ -239,12 +239,3 @@ func logger(cmd *cobra.Command) (*slog.Logger, *lines.Writer, error) {
 	}
 	return slog.New(telemetry.Logs(w.Handler(h), web.RequestID)), w, nil
 }
-
-// withoutPassword hides the password of a URL.
-func withoutPassword(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return "(not a URL)"
-	}
-	return u.Redacted()
-}
