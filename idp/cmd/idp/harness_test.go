@@ -146,6 +146,7 @@ type world struct {
 	http   *http.Client
 	log    *logBuffer
 	public *atomic.Pointer[http.Handler] // what answers; a test may put another provider in its place
+	only   *atomic.Int64                 // the number of the replica that gets every request, from 1; 0: they take turns
 }
 
 // logBuffer is a log that can be read while it is written.
@@ -198,11 +199,16 @@ func (k kind) world(t *testing.T, change ...func(*settings)) *world {
 	return w
 }
 
-// serve lets the replicas take turns: each request goes to another one than the last.
+// serve lets the replicas take turns: each request goes to another one than the last, unless only one is asked.
 func (w *world) serve(l net.Listener) {
-	var n atomic.Uint64
+	var n atomic.Int64
+	w.only = &atomic.Int64{}
 	turns := http.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.all[n.Add(1)%uint64(len(w.all))].public.ServeHTTP(rw, r)
+		i := w.only.Load() - 1
+		if i < 0 {
+			i = n.Add(1) % int64(len(w.all))
+		}
+		w.all[i].public.ServeHTTP(rw, r)
 	}))
 	w.public = &atomic.Pointer[http.Handler]{}
 	w.public.Store(&turns)
