@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ellis.example/idp/internal/api"
 	"ellis.example/idp/internal/client"
 )
 
@@ -163,7 +164,7 @@ func TestIntrospection_OfAMachineThatLostWhatItsTokenWasFor(t *testing.T) {
 			t.Errorf("%s: %s", what, got.body)
 		}
 	}
-	w.change("machine", func(c *client.Client) { c.APIs, c.Scope = []string{"cases"}, "cases.read" })
+	w.change("machine", func(c *client.Client) { c.APIs, c.Scope = []string{"cases"}, "cases.read cases.write" })
 	active("another API is gone", true)
 	w.change("machine", func(c *client.Client) { c.APIs, c.Scope = []string{"letters"}, "letters.read" })
 	active("its API is gone", false)
@@ -176,6 +177,55 @@ func TestIntrospection_OfAMachineThatLostWhatItsTokenWasFor(t *testing.T) {
 	active("disabled", false)
 	w.change("machine", func(c *client.Client) { c.Disabled = false })
 	active("enabled again", false)
+	w.clock.Advance(time.Second)
+	w.change("machine", func(c *client.Client) { c.Scope = "cases.read cases.write" })
+	token.Set("token", w.as("machine", "/token", url.Values{"grant_type": {client.GrantClientCredentials}, "scope": {"cases.write"}}).str("access_token"))
+	active("with a second scope", true)
+	w.change("machine", func(c *client.Client) { c.Scope = "cases.read" })
+	active("that is gone", false)
+	w.clock.Advance(time.Second)
+	token.Set("token", w.machine("machine").str("access_token"))
+	active("with what is left", true)
+	_, err := w.admin().UpdateAPI(w.Context(), "cases", func(a *api.API) error {
+		a.Scopes = slices.DeleteFunc(a.Scopes, func(s api.Scope) bool { return s.Name == "cases.read" })
+		return nil
+	}, "operator:test")
+	w.must(err)
+	w.later()
+	active("the API knows its scope no more", false)
+}
+
+func TestIntrospection_OfAnAppThatLostAnAPI(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, on kind) {
+		w := on.world(t)
+		follower := w.follow("cases", casesAPI)
+		a := w.tokens(ana, "web")
+		letters := w.tokens(ana, "web", "scope", "openid letters.read", "resource", letterAPI)
+		dead := func(what string) {
+			t.Helper()
+			w.everyReplica(func() {
+				if w.active("cases", a.str("access_token")) {
+					t.Errorf("%s, and a person's token for it stands", what)
+				}
+			})
+			w.wants(what, w.refresh("web", a.str("refresh_token")), http.StatusBadRequest, "invalid_grant")
+		}
+		var before client.Client
+		w.change("web", func(c *client.Client) {
+			before = *c
+			c.APIs, c.Scope = []string{"letters"}, "openid offline_access letters.read"
+		})
+		dead("the API is gone")
+		if heard := follower.next(); !slices.ContainsFunc(heard, func(s string) bool { return strings.HasPrefix(s, "grant ") }) {
+			t.Errorf("the API heard %q", heard)
+		}
+		if !w.active("letters", letters.str("access_token")) {
+			t.Error("another API's token ended too")
+		}
+		w.change("web", func(c *client.Client) { c.APIs, c.Scope = before.APIs, before.Scope })
+		dead("it is back")
+	})
 }
 
 func TestAttack_B21_IntrospectionTellsNobodyElse(t *testing.T) {

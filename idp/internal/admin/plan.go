@@ -78,6 +78,11 @@ func (p *planned) change(old, c client.Client, sec secret, now time.Time, by str
 	if c.Disabled && !old.Disabled {
 		p.unit.Writes = append(p.unit.Writes, grant.RevokeClient{Client: c.ID, At: now})
 	}
+	for _, id := range old.APIs {
+		if !c.Disabled && !slices.Contains(c.APIs, id) {
+			p.unit.Writes = append(p.unit.Writes, grant.RevokeAPI{Client: c.ID, API: id, At: now})
+		}
+	}
 	if len(p.unit.Writes) > 0 {
 		p.client.Change, p.unit.Event = Updated, e
 	}

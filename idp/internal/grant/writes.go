@@ -46,6 +46,13 @@ type RevokeClient struct {
 	At     time.Time
 }
 
+// RevokeAPI ends every grant that was given to a client for an API. Consents stay: the next grant allows no more than the
+// client's registration does. No condition.
+type RevokeAPI struct {
+	Client, API string
+	At          time.Time
+}
+
 // Require is a condition alone: the grant stands, unrevoked. It keeps a token from being issued behind a revocation that
 // was committed between the read and the write.
 type Require struct{ Grant string }
@@ -126,6 +133,9 @@ func (RevokeAccount) UnitWrite() {}
 
 // UnitWrite implements unit.Write.
 func (RevokeClient) UnitWrite() {}
+
+// UnitWrite implements unit.Write.
+func (RevokeAPI) UnitWrite() {}
 
 // UnitWrite implements unit.Write.
 func (Require) UnitWrite() {}

@@ -67,8 +67,13 @@ func (p *Provider) machineStands(ctx context.Context, app *client.Entry, c *acce
 		return false, err
 	}
 	t, ok := p.byResource(apis, c.Audience)
-	if !ok || !app.HasGrant(client.GrantClientCredentials) || (t.api != nil && !app.HasAPI(t.id())) {
+	if !ok || t.api == nil || !app.HasGrant(client.GrantClientCredentials) || !app.HasAPI(t.id()) {
 		return false, nil
+	}
+	for s := range strings.FieldsSeq(c.Scope) {
+		if !t.owns(s) {
+			return false, nil
+		}
 	}
 	m, err := p.Grants.Machine(ctx, c.JTI, c.ClientID, t.id())
 	// A revocation may be gone that a clock set back makes count again.

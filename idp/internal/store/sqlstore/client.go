@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/sqldb"
@@ -28,7 +29,7 @@ func applyClientCreate(t *sqldb.Tx, w client.Create) error {
 
 func applyClientUpdate(t *sqldb.Tx, w client.Update) error {
 	c := w.Client
-	apis, err := machineAPIs(t, c.ID)
+	was, err := registered(t, c.ID)
 	if err != nil {
 		return err
 	}
@@ -36,11 +37,31 @@ func applyClientUpdate(t *sqldb.Tx, w client.Update) error {
 		text(c), micros(c.UpdatedAt), c.ID, c.Version); err != nil {
 		return err
 	}
-	lost := slices.DeleteFunc(apis, func(a string) bool { return slices.Contains(openTo(c), a) })
+	lost, err := narrowed(t, was, c)
+	if err != nil {
+		return err
+	}
 	if err := tellClient(t, c.ID, lost); err != nil {
 		return err
 	}
 	return moved(t, "clients")
+}
+
+// narrowed lists the APIs of which a client gets less for itself than it did: nothing, or a scope less.
+func narrowed(t *sqldb.Tx, was, is client.Client) (lost []string, err error) {
+	gone := slices.DeleteFunc(strings.Fields(was.Scope), is.HasScope)
+	for _, a := range openTo(was) {
+		less := !slices.Contains(openTo(is), a)
+		for i := 0; i < len(gone) && !less; i++ {
+			if err := t.Row(`SELECT EXISTS (SELECT 1 FROM api_scopes WHERE api = ? AND name = ?)`, a, gone[i]).Scan(&less); err != nil {
+				return nil, err
+			}
+		}
+		if less {
+			lost = append(lost, a)
+		}
+	}
+	return lost, nil
 }
 
 func applyClientSecret(t *sqldb.Tx, w client.RotateSecret) error {
@@ -52,14 +73,14 @@ func applyClientSecret(t *sqldb.Tx, w client.RotateSecret) error {
 }
 
 func applyClientDelete(t *sqldb.Tx, w client.Delete) error {
-	apis, err := machineAPIs(t, w.ID)
+	was, err := registered(t, w.ID)
 	if err != nil {
 		return err
 	}
 	if err := t.MustOne(w, "version moved on", `DELETE FROM clients WHERE id = ? AND version = ?`, w.ID, w.Version); err != nil {
 		return err
 	}
-	if err := tellClient(t, w.ID, apis); err != nil {
+	if err := tellClient(t, w.ID, openTo(was)); err != nil {
 		return err
 	}
 	return moved(t, "clients")

@@ -29,7 +29,7 @@ func feedSweeps() []sweep {
 var telling = func() map[reflect.Type]bool {
 	m := map[reflect.Type]bool{}
 	for _, w := range []unit.Write{
-		session.End{}, session.EndAll{}, grant.Withdraw{}, grant.Revoke{}, grant.RevokeSession{}, grant.RevokeAccount{}, grant.RevokeClient{}, grant.RevokeFamily{},
+		session.End{}, session.EndAll{}, grant.Withdraw{}, grant.Revoke{}, grant.RevokeSession{}, grant.RevokeAccount{}, grant.RevokeClient{}, grant.RevokeAPI{}, grant.RevokeFamily{},
 		grant.RevokeToken{}, account.SetStatus{}, client.Update{}, client.Delete{}, keyring.Move{}, feed.RaiseEpoch{},
 	} {
 		m[reflect.TypeOf(w)] = true
@@ -108,18 +108,16 @@ func tellAccount(t *sqldb.Tx, id string, at time.Time) error {
 	return tell(t, `SELECT g.api, 'account' AS kind, g.account AS ref FROM grants g WHERE g.account = ? AND `+recent, id, since(at), since(at))
 }
 
-// machineAPIs are the APIs that a client may have tokens of for itself, as it is registered now. Of these no row is kept.
-func machineAPIs(t *sqldb.Tx, id string) ([]string, error) {
+// registered is a client as it is registered now; the zero value if it is not.
+func registered(t *sqldb.Tx, id string) (c client.Client, err error) {
 	var metadata string
 	if err := t.Row(`SELECT metadata FROM clients WHERE id = ?`, id).Scan(&metadata); err != nil {
-		return nil, sqldb.Or(err, nil)
+		return c, sqldb.Or(err, nil)
 	}
-	var c client.Client
-	err := fromText(metadata, &c)
-	return openTo(c), err
+	return c, fromText(metadata, &c)
 }
 
-// openTo are the APIs that a client gets tokens of for itself.
+// openTo are the APIs that a client gets tokens of for itself. Of these no row is kept.
 func openTo(c client.Client) []string {
 	if c.Disabled || !slices.Contains(c.GrantTypes, client.GrantClientCredentials) {
 		return nil
@@ -127,7 +125,7 @@ func openTo(c client.Client) []string {
 	return c.APIs
 }
 
-// tellClient tells APIs of a client that gets nothing of them any more. They are told at once: when it loses the others later,
+// tellClient tells APIs of a client that gets less of them than it did. They are told at once: when it loses the rest later,
 // nobody knows of them.
 func tellClient(t *sqldb.Tx, id string, apis []string) error {
 	for _, api := range apis {

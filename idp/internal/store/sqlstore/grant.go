@@ -17,7 +17,7 @@ const graceAfterEnd = 24 * time.Hour
 
 func grantWrites() []applier {
 	return []applier{
-		on(applyAllow), on(applyWithdraw), on(applyGrantCreate), on(applyGrantRevoke), on(applyRevokeSession), on(applyRevokeAccount), on(applyRevokeClient),
+		on(applyAllow), on(applyWithdraw), on(applyGrantCreate), on(applyGrantRevoke), on(applyRevokeSession), on(applyRevokeAccount), on(applyRevokeClient), on(applyRevokeAPI),
 		on(applyRequire), on(applyFamilyStart), on(applyRotate), on(applyFamilyTouch), on(applyRevokeFamily), on(applyIssue), on(applyRevokeToken),
 	}
 }
@@ -97,6 +97,14 @@ func applyRevokeClient(t *sqldb.Tx, w grant.RevokeClient) error {
 		return err
 	}
 	return tellGrants(t, w.At, `g.client = ?`, w.Client)
+}
+
+func applyRevokeAPI(t *sqldb.Tx, w grant.RevokeAPI) error {
+	n, err := t.Exec(`UPDATE grants SET revoked_at = ? WHERE client = ? AND api = ? AND revoked_at = 0`, micros(w.At), w.Client, w.API)
+	if err != nil || n == 0 {
+		return err
+	}
+	return tellGrants(t, w.At, `g.client = ? AND g.api = ?`, w.Client, w.API)
 }
 
 func applyRequire(t *sqldb.Tx, w grant.Require) error {

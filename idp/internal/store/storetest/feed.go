@@ -39,7 +39,7 @@ func Feed[S FeedStore](t *testing.T, open func(*testing.T) S) {
 // feedAPIs registers "cases" and "letters".
 func feedAPIs(t *testing.T, s FeedStore) {
 	t.Helper()
-	commit(t, s, api.Create{API: someAPI("cases", "https://cases.example", "cases:read")}, api.Create{API: someAPI("letters", "https://letters.example", "letters:read")})
+	commit(t, s, api.Create{API: someAPI("cases", "https://cases.example", "cases:read", "cases:write")}, api.Create{API: someAPI("letters", "https://letters.example", "letters:read")})
 }
 
 // feedCast makes people, whose names begin with n: account "a" has session "s1" with a grant for each API, and "s2" with one
@@ -49,7 +49,7 @@ func feedCast(t *testing.T, s FeedStore, n byte) (name func(string) string) {
 	name = func(what string) string { return fmt.Sprint("w", n, what) }
 	people(t, s, name("a"), name("b"))
 	commit(t, s,
-		client.Create{Client: client.Client{ID: name("machine"), GrantTypes: []string{client.GrantClientCredentials}, APIs: []string{"cases"}}},
+		client.Create{Client: client.Client{ID: name("machine"), GrantTypes: []string{client.GrantClientCredentials}, APIs: []string{"cases"}, Scope: "cases:read cases:write letters:read"}},
 		client.Create{Client: client.Client{ID: name("app"), GrantTypes: []string{client.GrantCode}, APIs: []string{"cases", "letters"}}},
 		key(name("k"), "ES256", keyring.Retiring),
 		began(name("s1"), name("a"), 4*n), began(name("s2"), name("a"), 4*n+1), began(name("s3"), name("b"), 4*n+2),
@@ -95,7 +95,9 @@ func endings(n func(string) string) map[string]ending {
 	off := client.Client{ID: n("machine"), Disabled: true, Version: 1, UpdatedAt: at}
 	less := client.Client{ID: n("machine"), GrantTypes: []string{client.GrantClientCredentials}, Version: 1, UpdatedAt: at}
 	more, app := less, less
-	more.APIs = []string{"letters", "cases"}
+	more.APIs, more.Scope = []string{"letters", "cases"}, "cases:read cases:write letters:read"
+	narrow, other := more, more
+	narrow.Scope, other.Scope = "cases:read letters:read", "cases:read cases:write"
 	app.APIs, app.GrantTypes = more.APIs, []string{client.GrantCode}
 	type w = []unit.Write
 	type list = []string
@@ -120,6 +122,9 @@ func endings(n func(string) string) map[string]ending {
 		"a machine that loses an API":          {w{client.Update{Client: less}}, list{"client machine"}, nil},
 		"a machine that is one no more":        {w{client.Update{Client: app}}, list{"client machine"}, nil},
 		"a machine that gains an API":          {w{client.Update{Client: more}}, nil, nil},
+		"a machine that loses a scope":         {w{client.Update{Client: narrow}}, list{"client machine"}, nil},
+		"a machine that loses another's scope": {w{client.Update{Client: other}}, nil, nil},
+		"all grants of a client for an API":    {w{grant.RevokeAPI{Client: n("app"), API: "cases", At: at}}, list{"grant g1", "grant g3", "grant g4"}, nil},
 		"a machine that is deleted":            {w{client.Delete{ID: n("machine"), Version: 1}}, list{"client machine"}, nil},
 		"an app that is deleted, of no grants": {w{client.Delete{ID: n("app"), Version: 1}}, nil, nil},
 		"a key":                                {w{keyring.Move{ID: n("k"), From: keyring.Retiring, To: keyring.Discarded, At: at}}, list{"key k"}, list{"key k"}},
