@@ -27,20 +27,13 @@ func newCaseCommand() *cobra.Command {
 	return group("case", "Import cases and give them to people", newCaseImportCommand(), newCaseAssignCommand(), newCaseCodeCommand())
 }
 
-// imported is a case as import prints it.
-type imported struct {
-	ID        string `json:"id"`
-	Receipt   string `json:"receipt"`
-	Form      string `json:"form"`
-	ClaimCode string `json:"claim_code,omitempty"` // shown this once
-}
-
 func newCaseImportCommand() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{
 		Use: "import FILE", Short: "Import cases from a file of JSON lines (- is standard input)", Args: cobra.ExactArgs(1),
 		Long: "Import cases, one JSON object a line. When a line is wrong, nothing is imported.\n\n" +
-			"Claim codes are printed once and kept as MACs only: print the notices from this output.",
+			codesAreShownOnce + " Should the command end on the way, import the lines that are left. " +
+			"`caseservice case code RECEIPT` tells whether the last case that was printed is there, and gives it a new code if it is.",
 		Example: "  caseservice case import cases.jsonl --database sqlite:cases.db --code-key-file code.key --json",
 	}
 	s.flags(cmd.Flags(), "database", codeKey+"-file")
@@ -53,8 +46,7 @@ func newCaseImportCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		done, err := s.importCases(cmd.Context(), cmd.Flags(), lines)
-		return errors.Join(printImported(cmd, *asJSON, done), err)
+		return s.importCases(cmd.Context(), cmd.Flags(), lines, &notices{out: cmd.OutOrStdout(), json: *asJSON})
 	}
 	return cmd
 }
@@ -107,35 +99,35 @@ func readImport(cmd *cobra.Command, name string) (out []importLine, err error) {
 	return out, errors.Join(wrong...)
 }
 
-// importCases commits each case with its entry. It returns what was imported, also when it fails on the way: those codes
-// are shown nowhere else.
-func (s *settings) importCases(ctx context.Context, fs *pflag.FlagSet, lines []importLine) (done []imported, err error) {
-	done = []imported{}
+// importCases prints and commits each case with its entry.
+func (s *settings) importCases(ctx context.Context, fs *pflag.FlagSet, lines []importLine, out *notices) (err error) {
 	codes, err := makeCodes(fs, lines)
 	if err != nil {
-		return done, err
+		return err
 	}
 	store, err := sqlstore.Open(ctx, sqlstore.Options{Database: s.database, Role: "command"})
 	if err != nil {
-		return done, err
+		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	if err := refuseTaken(ctx, store, lines); err != nil {
-		return done, err
+		return err
 	}
 	for i, l := range lines {
-		entry := operation(epoch.ActImport)
-		entry.Case = l.create.Case.ID
-		err := store.Commit(ctx, unit.Unit{Writes: []unit.Write{l.create}, Event: entry})
-		if unit.IsConflict(err) {
-			err = errTaken
-		}
+		entry, c := operation(epoch.ActImport), l.create.Case
+		entry.Case = c.ID
+		err := out.commit(imported{c.ID, string(c.Receipt), c.Form, codes[i]}, func() error {
+			err := store.Commit(ctx, unit.Unit{Writes: []unit.Write{l.create}, Event: entry})
+			if unit.IsConflict(err) {
+				err = errTaken
+			}
+			return err
+		})
 		if err != nil {
-			return done, fmt.Errorf("%s: %w (the lines before it were imported)", l.where, err)
+			return errors.Join(stopped(l.where, err, i, len(lines)), out.close())
 		}
-		done = append(done, imported{l.create.Case.ID, string(l.create.Case.Receipt), l.create.Case.Form, codes[i]})
 	}
-	return done, nil
+	return out.close()
 }
 
 var errTaken = errors.New("there is a case with this receipt number already")
@@ -177,23 +169,6 @@ func makeCodes(fs *pflag.FlagSet, lines []importLine) (codes []string, err error
 	return codes, nil
 }
 
-func printImported(cmd *cobra.Command, asJSON bool, done []imported) error {
-	if asJSON {
-		return show(cmd, true, struct {
-			Cases []imported `json:"cases"`
-		}{done}, "")
-	}
-	rows := [][]string{{"RECEIPT", "FORM", "CLAIM CODE", "CASE"}}
-	for _, c := range done {
-		code := c.ClaimCode
-		if code == "" {
-			code = "-"
-		}
-		rows = append(rows, []string{c.Receipt, c.Form, code, c.ID})
-	}
-	return table(cmd, rows)
-}
-
 func newCaseAssignCommand() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{
@@ -230,23 +205,14 @@ func validSubject(s string) bool {
 
 // assign binds a case to a subject; it and its refusals stand in the ledger.
 func (s *settings) assign(ctx context.Context, name, sub string) (f cases.File, err error) {
-	receipt, noReceipt := paper.ParseReceipt(name)
-	if noReceipt != nil && !ident.Valid("cas", name) {
-		return f, fmt.Errorf("%q is neither a receipt number nor the identifier of a case", name)
-	}
 	store, err := sqlstore.Open(ctx, sqlstore.Options{Database: s.database, Role: "command", Existing: true})
 	if err != nil {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	var ok bool
-	if noReceipt == nil {
-		f, ok, err = store.FileByReceipt(ctx, sub, receipt)
-	} else {
-		f, ok, err = store.File(ctx, sub, name)
-	}
+	f, ok, err := find(ctx, store, name)
 	if err != nil {
-		return f, err
+		return f, fmt.Errorf("%s: %w", name, err)
 	}
 	entry := operation(epoch.ActAssign)
 	entry.Sub, entry.Case = sub, f.ID

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os/user"
 	"strconv"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -24,21 +23,6 @@ func show(cmd *cobra.Command, asJSON bool, v any, text string) error {
 	}
 	_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
 	return err
-}
-
-// table prints rows in aligned columns.
-func table(cmd *cobra.Command, rows [][]string) error {
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-	for _, row := range rows {
-		for i, cell := range row {
-			if i > 0 {
-				_, _ = w.Write([]byte{'\t'}) // Flush reports what went wrong
-			}
-			_, _ = w.Write([]byte(cell))
-		}
-		_, _ = w.Write([]byte{'\n'})
-	}
-	return w.Flush()
 }
 
 // operation is the entry of a command: its actor is whoever runs it.
