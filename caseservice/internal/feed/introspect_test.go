@@ -125,6 +125,7 @@ func TestIntrospection_AFloodOfTokensIsBounded(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
+	defer func() { cancel(); close(hold); wg.Wait() }() // also when the test fails: the issuer ends when nobody asks it any more
 	base, text := f.token(f.issuer.Person("p1", "cases:read"))
 	for n := range 4096 {
 		one := *base
@@ -137,7 +138,4 @@ func TestIntrospection_AFloodOfTokensIsBounded(t *testing.T) {
 	if took := time.Since(began); took > 500*time.Millisecond {
 		t.Errorf("it waited %v", took)
 	}
-	cancel()
-	close(hold)
-	wg.Wait()
 }

@@ -182,6 +182,28 @@ func TestFollow_ASETThatStaysBadIsPassedOverAndTokensAreAskedAboutMeanwhile(t *t
 	}
 }
 
+// The time of a bad one is counted anew, or the feed would stand still for as long as the clock was fast.
+func TestFollow_ABadSETIsPassedOverInTimeAfterAClockWasPutRight(t *testing.T) {
+	t.Parallel()
+	f := following(t)
+	again := func() {
+		t.Helper()
+		n := f.refused.Load()
+		f.until("it is refused", func() bool { return f.refused.Load() > n+1 })
+	}
+	f.issuer.PublishText("set-bad", func() string { return "no.set.at-all" })
+	again()
+	f.clock.Advance(-time.Hour)
+	again()
+	f.clock.Advance(feed.PassAfter - time.Second)
+	again()
+	if f.passed.Load() != 0 {
+		t.Error("it is passed over before its time")
+	}
+	f.clock.Advance(time.Second)
+	f.until("it is passed over", func() bool { return f.passed.Load() == 1 })
+}
+
 func TestFollow_WithoutTheKeysNothingIsPassedOver(t *testing.T) {
 	t.Parallel()
 	f := following(t)

@@ -76,6 +76,13 @@ func carry(to string, answers ...*httptest.ResponseRecorder) *http.Request {
 // signIn walks a sign-in and returns the session's visit.
 func (w *world) signIn(g *signin.Gate) signin.Visit {
 	w.t.Helper()
+	v, _ := w.signInWith(g)
+	return v
+}
+
+// signInWith is signIn that also returns the answer with the session's cookie.
+func (w *world) signInWith(g *signin.Gate) (signin.Visit, *httptest.ResponseRecorder) {
+	w.t.Helper()
 	begun := httptest.NewRecorder()
 	to, err := g.Begin(begun, httptest.NewRequest(http.MethodGet, "/signin", nil), signin.Request{ReturnTo: "/cases", Locale: "en"})
 	if err != nil {
@@ -102,7 +109,7 @@ func (w *world) signIn(g *signin.Gate) signin.Visit {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return v
+	return v, done
 }
 
 // Of many requests at once one writes down that the person is there.
@@ -211,10 +218,17 @@ func TestAccessToken_RenewedWhileSigningOutIsWithdrawn(t *testing.T) {
 	}
 }
 
-// hurried is a store that notes how much time it was given to keep renewed tokens.
+// hurried is a store that notes how much time it was given to keep renewed tokens, and a renewal to get that far.
 type hurried struct {
 	*signin.Memory
-	left atomic.Int64
+	left, held atomic.Int64
+}
+
+func (h *hurried) HoldRenewal(ctx context.Context, k signin.Key) (func(), bool, error) {
+	if end, bounded := ctx.Deadline(); bounded {
+		h.held.Store(int64(time.Until(end)))
+	}
+	return h.Memory.HoldRenewal(ctx, k)
 }
 
 func (h *hurried) UpdateSession(ctx context.Context, k signin.Key, change func(*signin.Session)) (signin.Session, error) {
@@ -237,6 +251,36 @@ func TestAccessToken_WhatTheIssuerTookItsTimeForIsKept(t *testing.T) {
 	}
 	if left := time.Duration(store.left.Load()); left <= 0 || left > 3*time.Second {
 		t.Errorf("%v: that is what the issuer left of its time", left)
+	}
+	// Nobody else may use the refresh token until this process has given up.
+	if most := time.Duration(store.held.Load() + store.left.Load()); store.held.Load() <= 0 || signin.RenewalLease <= most {
+		t.Errorf("a renewal takes up to %v, and is held for %v", most, signin.RenewalLease)
+	}
+}
+
+// strict is a store that does nothing for those who are gone, as one in another process.
+type strict struct{ *signin.Memory }
+
+func (s strict) EndSession(ctx context.Context, k signin.Key) (signin.Session, error) {
+	if err := ctx.Err(); err != nil {
+		return signin.Session{}, signin.ErrUnavailable.Because(err)
+	}
+	return s.Memory.EndSession(ctx, k)
+}
+
+// Who closes the lid while signing out is signed out.
+func TestSignOut_IsFinishedAlthoughTheBrowserIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.over(strict{w.memory})
+	v, done := w.signInWith(g)
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	if to, err := g.SignOut(httptest.NewRecorder(), carry("/signout", done).WithContext(ctx)); err != nil || to == "" {
+		t.Errorf("%q, %v", to, err)
+	}
+	if _, err := w.memory.Session(t.Context(), v.Key); !errors.Is(err, signin.ErrNoSession) || w.issuer.Live() != 0 {
+		t.Errorf("the session: %v; %d refresh tokens are live", err, w.issuer.Live())
 	}
 }
 
