@@ -99,10 +99,12 @@ func (m *metrics) commit(batch int, took time.Duration) {
 }
 
 // gauges adds what is looked up when it is asked for.
-func (m *metrics) gauges(tokens *accesstoken.Verifier, events *feed.Feed) {
+func (m *metrics) gauges(tokens *accesstoken.Verifier, events *feed.Feed, kept *witnesses) {
 	m.gauge("remembered_tokens", "Access tokens in memory.", func() float64 { return float64(tokens.Remembered()) })
 	m.gauge("feed_age_seconds", "How long ago it was known what the issuer has revoked.", func() float64 { return events.Age().Seconds() })
 	m.gauge("feed_revocations", "Revocations in memory.", func() float64 { return float64(events.Known()) })
+	m.gauge("ledger_export_age_seconds", "Time since the file of --ledger-export had all of the ledger; 0 where there is none.", func() float64 { return kept.export.Age().Seconds() })
+	m.gauge("ledger_checkpoint_age_seconds", "Time since a checkpoint in the file of --checkpoint-file covered all of the ledger; 0 where there is none.", func() float64 { return kept.points.Age().Seconds() })
 }
 
 func (m *metrics) gauge(name, help string, f func() float64) {

@@ -41,7 +41,7 @@ func registeredMetrics() ([]reference.Metric, error) {
 	from := issuer.New(issuer.Options{URL: nowhere, Clock: clock.System{}, Log: log})
 	events := feed.New(feed.Options{Issuer: from, Audience: nowhere, Clock: clock.System{}, Log: log})
 	m := newMetrics()
-	m.gauges(accesstoken.New(accesstoken.Options{Issuer: from, Audience: nowhere, Revocations: events, Clock: clock.System{}}), events)
+	m.gauges(accesstoken.New(accesstoken.Options{Issuer: from, Audience: nowhere, Revocations: events, Clock: clock.System{}}), events, &witnesses{})
 	var none *sqlstore.Store
 	m.registry.MustRegister(none.Metrics(namespace))
 	web.NewLoad(m.registry, namespace, 0)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ import (
 	"ellis.example/caseservice/internal/lines"
 	"ellis.example/caseservice/internal/store/sqlstore"
 	"ellis.example/caseservice/internal/unit"
+	"ellis.example/caseservice/internal/witness"
 )
 
 // office is an operator with a service that keeps witnesses, and with people.
@@ -403,7 +405,7 @@ func TestFault_F11_ARunningCaseServiceStopsWhenItsDatabaseIsSetBack(t *testing.T
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	s := settings{checkpoints: f.points, export: f.export, logFormat: "json", logLevel: "error"}
-	w, err := s.witnesses(t.Context(), store, bytes.Repeat([]byte{0xab}, 32), s.logger(lines.New(io.Discard)))
+	w, err := s.witnesses(t.Context(), store, bytes.Repeat([]byte{0xab}, 32), clk, s.logger(lines.New(io.Discard)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -411,11 +413,17 @@ func TestFault_F11_ARunningCaseServiceStopsWhenItsDatabaseIsSetBack(t *testing.T
 	if err := errors.Join(commit(), commit()); err != nil {
 		t.Fatal(err)
 	}
-	w.signed(t.Context())
+	if err := w.points.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	f.sql(`DROP TRIGGER ledger_no_delete; DELETE FROM ledger WHERE act = 'test' AND seq = 2; UPDATE ledger_writers SET seq = 1, hash = (SELECT hash FROM ledger WHERE act = 'test') WHERE seq = 2`)
-	w.signed(t.Context())
-	if err := commit(); !errors.Is(err, epoch.ErrSetBack) || !store.Halted() || len(w.problems()) != 1 {
+	signed := w.points.Once(t.Context())
+	if err := commit(); !errors.Is(err, epoch.ErrSetBack) || !errors.Is(signed, witness.ErrSetBack) || !store.Halted() {
 		t.Fatalf("it goes on: %v", err)
+	}
+	clk.Advance(witness.CheckpointLate + time.Second)
+	if got := w.problems(); !slices.Equal(got, []string{"ledger checkpoints", "ledger export"}) {
+		t.Errorf("it names %v", got)
 	}
 	f.refused("--checkpoint-file", f.points)
 	f.ok(nil, f.accept("--unknown", "keep")...)
@@ -423,7 +431,9 @@ func TestFault_F11_ARunningCaseServiceStopsWhenItsDatabaseIsSetBack(t *testing.T
 		t.Errorf("what was read before the restore is committed: %v", err)
 	}
 	clk.Advance(epoch.Settle + time.Second)
-	w.signed(t.Context())
+	if err := w.finish(t.Context()); err != nil {
+		t.Error(err)
+	}
 	if err := commit(); err != nil || store.Halted() || len(w.problems()) != 0 {
 		t.Errorf("it does not go on: %v, %v", err, w.problems())
 	}

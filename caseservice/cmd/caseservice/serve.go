@@ -74,7 +74,7 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 		return errors.Join(err, public.Close(), private.Close())
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	kept, err := s.witnesses(ctx, store, key, log)
+	kept, err := s.witnesses(ctx, store, key, clock.System{}, log)
 	if err != nil {
 		return errors.Join(err, public.Close(), private.Close())
 	}
@@ -90,11 +90,11 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 	if err != nil {
 		return errors.Join(err, public.Close(), private.Close())
 	}
-	m.gauges(tokens, events)
+	m.gauges(tokens, events, kept)
 	m.registry.MustRegister(store.Metrics(namespace))
 	load := web.NewLoad(m.registry, namespace, s.connections)
 	stop := background(ctx, log, from, events, store, kept)
-	defer stop()
+	defer func() { err = errors.Join(err, stop()) }()
 	edge := web.Edge{Log: log, HSTS: strings.HasPrefix(s.audience, "https:"), Observe: m.request, Load: load, Trace: tracer}
 	state := &web.State{}
 	return web.Servers{
@@ -133,8 +133,9 @@ const (
 )
 
 // background starts what runs beside the requests and returns what ends it. Every process does all of it: doing it twice
-// changes nothing. It does not end with ctx: what is revoked counts until the last request was answered.
-func background(ctx context.Context, log *slog.Logger, from *issuer.Issuer, events *feed.Feed, store unit.Committer, kept *witnesses) (stop func()) {
+// changes nothing. It does not end with ctx: what is revoked counts until the last request was answered. What was answered last
+// is in the witnesses, too, once it has ended; what stop returns says why it is not.
+func background(ctx context.Context, log *slog.Logger, from *issuer.Issuer, events *feed.Feed, store unit.Committer, kept *witnesses) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -150,7 +151,7 @@ func background(ctx context.Context, log *slog.Logger, from *issuer.Issuer, even
 			}
 		})
 	})
-	return func() { cancel(); running.Wait() }
+	return func() error { cancel(); running.Wait(); return kept.finish(ctx) }
 }
 
 // every calls f now and then again and again, until ctx ends.

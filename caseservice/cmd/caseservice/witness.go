@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/epoch"
@@ -16,24 +13,16 @@ import (
 	"ellis.example/caseservice/internal/witness"
 )
 
-const (
-	checkpointEvery = 30 * time.Second
-	exportEvery     = time.Second
-	lastWords       = 5 * time.Second // for the witnesses at the end of the process
-)
-
 // witnesses are the files outside the database that say what it held.
 type witnesses struct {
-	points *witness.Checkpointer // nil: none are kept
-	export *witness.Exporter     // nil: none is kept
+	points *witness.Outside // nil: none are kept
+	export *witness.Outside // nil: none is kept
 	log    *slog.Logger
-
-	silent [2]atomic.Bool // whether the last try of points and of export failed
 }
 
 // witnesses opens the witnesses of serve, and refuses a database that must not be served: a copy that nobody accepted, or
 // one that has lost what a checkpoint of it signed. Used codes, lost claims and guesses would come back.
-func (s *settings) witnesses(ctx context.Context, store *sqlstore.Store, key []byte, log *slog.Logger) (*witnesses, error) {
+func (s *settings) witnesses(ctx context.Context, store *sqlstore.Store, key []byte, clk clock.Clock, log *slog.Logger) (*witnesses, error) {
 	w := &witnesses{log: log}
 	is, err := store.IsCopy(ctx)
 	if err == nil && is {
@@ -43,7 +32,11 @@ func (s *settings) witnesses(ctx context.Context, store *sqlstore.Store, key []b
 		return nil, err
 	}
 	if s.export != "" {
-		w.export = &witness.Exporter{Log: store, File: s.export}
+		x := &witness.Exporter{Log: store, File: s.export}
+		w.export = witness.NewOutside("ledger export", clk.Now, witness.ExportLate, func(ctx context.Context) error {
+			_, err := x.Once(ctx)
+			return err
+		})
 	}
 	if s.checkpoints == "" {
 		return w, nil
@@ -65,60 +58,39 @@ func (s *settings) witnesses(ctx context.Context, store *sqlstore.Store, key []b
 			return nil, fmt.Errorf("the database is older than the last signed checkpoint in %s (%s): it is a restored copy or was cut; serving it would bring used codes and lost claims back: run `caseservice restore --accept`", s.checkpoints, behind)
 		}
 	}
-	w.points = &witness.Checkpointer{
-		Log: store, Key: k, Origin: s.audience, File: s.checkpoints, Now: clock.System{}.Now, SetBack: store.Halt, Accepted: store.Resume,
-	}
+	points := &witness.Checkpointer{Log: store, Key: k, Origin: s.audience, File: s.checkpoints, Now: clk.Now, SetBack: store.Halt, Accepted: store.Resume}
+	w.points = witness.NewOutside("ledger checkpoints", clk.Now, witness.CheckpointLate, points.Once)
 	return w, nil
 }
 
-// keep keeps the witnesses until ctx ends, and then once more: what was answered last is in them, too.
+// keep keeps the witnesses until ctx ends.
 func (w *witnesses) keep(ctx context.Context) {
 	var running sync.WaitGroup
 	if w.export != nil {
-		running.Go(func() { every(ctx, exportEvery, func() { w.exported(ctx) }) })
+		running.Go(func() { every(ctx, witness.ExportEvery, func() { w.tell(ctx, w.export.Once(ctx)) }) })
 	}
 	if w.points != nil {
-		running.Go(func() { every(ctx, checkpointEvery, func() { w.signed(ctx) }) })
+		running.Go(func() { every(ctx, witness.CheckpointEvery, func() { w.tell(ctx, w.points.Once(ctx)) }) })
 	}
 	running.Wait()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
-	defer cancel()
-	w.exported(last)
-	w.signed(last)
 }
 
-func (w *witnesses) exported(ctx context.Context) {
-	if w.export == nil {
-		return
-	}
-	_, err := w.export.Once(ctx)
-	w.tell(ctx, 1, "the ledger was not exported", err)
-}
-
-func (w *witnesses) signed(ctx context.Context) {
-	if w.points == nil {
-		return
-	}
-	err := w.points.Once(ctx)
-	w.tell(ctx, 0, "no checkpoint of the ledger was signed", err)
-}
-
-func (w *witnesses) tell(ctx context.Context, which int, what string, err error) {
-	if err != nil && errors.Is(err, ctx.Err()) {
-		return
-	}
-	w.silent[which].Store(err != nil)
-	if err != nil {
-		w.log.Error("a witness of the ledger falls behind", "what", what, "error", err)
+func (w *witnesses) tell(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		w.log.Error("a witness of the ledger falls behind", "error", err)
 	}
 }
 
-// problems names the witnesses that fall behind, for /readyz.
+// finish brings the witnesses up to date at the end of the process.
+func (w *witnesses) finish(ctx context.Context) error { return witness.Finish(ctx, w.export, w.points) }
+
+// problems names the witnesses that are behind, for /readyz.
 func (w *witnesses) problems() (out []string) {
-	for i, name := range []string{"ledger checkpoints", "ledger export"} {
-		if w.silent[i].Load() {
-			out = append(out, name)
-		}
+	if w.points.Behind() {
+		out = append(out, "ledger checkpoints")
+	}
+	if w.export.Behind() {
+		out = append(out, "ledger export")
 	}
 	return out
 }

@@ -5,11 +5,13 @@ package witness
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 const (
@@ -20,9 +22,19 @@ const (
 // mark is how every whole checkpoint ends: a note ends with a line end of its own.
 var mark = []byte("\n" + separator)
 
+// patience is how long Append waits for another process that is at the file.
+const patience = 30 * time.Second
+
 // Append adds a checkpoint to a file outside the database, and to disk. What a writer that was cut off left behind the last
-// whole checkpoint was never kept: it goes, so that nothing is glued to it. A whole one stays, whatever it says.
-func Append(file string, text []byte) (err error) {
+// whole checkpoint was never kept: it goes, so that nothing is glued to it. A whole one stays, whatever it says. It waits half
+// a minute for another process that is at the file.
+func Append(file string, text []byte) error {
+	ctx, done := context.WithTimeout(context.Background(), patience)
+	defer done()
+	return appendTo(ctx, file, text)
+}
+
+func appendTo(ctx context.Context, file string, text []byte) (err error) {
 	if len(text)+len(separator) >= maxCheckpoint || !bytes.HasSuffix(text, []byte("\n")) {
 		return errCheckpoint
 	}
@@ -31,7 +43,7 @@ func Append(file string, text []byte) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := lock(f); err != nil { // until it is closed
+	if err := lock(ctx, f); err != nil { // until it is closed
 		return err
 	}
 	end, err := whole(f)

@@ -58,7 +58,8 @@ type Exporter struct {
 }
 
 // Once appends what the log has and the file has not, and takes it to disk. It returns how many records that were. Errors:
-// *chain.Broken when what the log has does not follow what the file has; those of the log and of the file.
+// *chain.Broken when what the log has does not follow what the file has; those of the log and of the file; ctx's, also while
+// another process is at the file.
 func (x *Exporter) Once(ctx context.Context) (added int64, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -71,7 +72,7 @@ func (x *Exporter) Once(ctx context.Context) (added int64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := lock(f); err != nil {
+	if err := lock(ctx, f); err != nil {
 		return 0, err
 	}
 	if err := x.catchUp(f); err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -43,8 +42,8 @@ type provider struct {
 	trace   *telemetry.Tracer // nil: nobody asks for traces
 	sealer  *seal.Sealer
 	kek     *kekWatch
-	exports *outsideCopy
-	signs   *outsideCopy
+	exports *witness.Outside // nil: none is kept
+	signs   *witness.Outside // nil: none are kept
 	ring    *keyring.Ring
 	keeper  *keyring.Ring // changes keys while this replica leads
 	leader  *lease.Candidate
@@ -55,7 +54,6 @@ type provider struct {
 	router  *mux.Router
 	public  http.Handler
 	inner   http.Handler // the private listener's
-	points  *witness.Checkpointer
 	strange *throttle.Strangers
 	load    *web.Load
 
@@ -84,8 +82,6 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 	p.leader = lease.New(lease.Config{Name: "jobs", Store: p.store, Commit: p.store, Clock: s.clock, Log: s.log})
 	p.held = p.store.Under(p.leader.Condition)
 	p.metrics.MustRegister(leads(p.leader))
-	p.exports = newOutsideCopy(s.clock, exportLate, s.export != "", p.metrics, "idp_audit_export_age_seconds", "Time since the file of --audit-export had all of the audit; 0 where there is none.")
-	p.signs = newOutsideCopy(s.clock, checkpointLate, s.checkpoint != "", p.metrics, "idp_audit_checkpoint_age_seconds", "Time since a checkpoint in the file of --checkpoint-file covered all of the audit; 0 where there is none.")
 	keys := keyring.Deps{Store: p.store, Commit: p.store, Seal: p.sealer, Clock: s.clock, External: s.signer}
 	p.ring = keyring.New(keys)
 	keys.Commit = p.held
@@ -101,7 +97,7 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 	if err != nil {
 		return nil, wrongKey(err)
 	}
-	if err := p.checkpoints(ctx, sec.checkpoint); err != nil {
+	if err := p.outside(ctx, sec.checkpoint); err != nil {
 		return nil, err
 	}
 	if err := p.openVolatile(ctx); err != nil {
@@ -166,33 +162,6 @@ func readSecrets(r *keyring.Ring) (s secrets, err error) {
 		}
 	}
 	return s, nil
-}
-
-// checkpoints prepares the signing of checkpoints, and refuses to go on with a database that is older than one of them:
-// what was spent or revoked since would come back.
-func (p *provider) checkpoints(ctx context.Context, key []byte) error {
-	if p.checkpoint == "" {
-		return nil
-	}
-	k, err := witness.NewKey(p.issuer.Hostname(), key)
-	if err != nil {
-		return err
-	}
-	last, kept, err := witness.Last(p.checkpoint, k)
-	if err != nil {
-		return fmt.Errorf("%s: %w", p.checkpoint, err)
-	}
-	if kept {
-		behind, err := last.Behind(ctx, p.store)
-		if err != nil {
-			return err
-		}
-		if behind != "" {
-			return fmt.Errorf("the database is older than the last signed checkpoint in %s (%s): it is a restored copy or was cut; serving it would bring spent and revoked things back: run `idp restore --accept`", p.checkpoint, behind)
-		}
-	}
-	p.points = &witness.Checkpointer{Log: p.store, Key: k, Origin: p.issuer.String(), File: p.checkpoint, Now: p.clock.Now, SetBack: p.store.Halt, Accepted: p.store.Resume}
-	return nil
 }
 
 // wire builds the handlers.
@@ -277,10 +246,10 @@ func (p *provider) degraded(ctx context.Context) (out []string) {
 	if p.kek.behind.Load() {
 		out = append(out, "key-encryption key")
 	}
-	if p.exports.behind() {
+	if p.exports.Behind() {
 		out = append(out, "audit export")
 	}
-	if p.signs.behind() {
+	if p.signs.Behind() {
 		out = append(out, "audit checkpoints")
 	}
 	if p.mailer.RelayAway() {
@@ -312,15 +281,11 @@ func (p *provider) jobs() []background.Job {
 // ownJobs are what every replica does: it counted the strangers itself, and its checkpoints are a witness of their own.
 func (p *provider) ownJobs() []background.Job {
 	out := append(append(p.redisJobs(), p.kek.jobs()...), background.Job{Name: "strangers", Every: time.Minute, Do: p.strange.Flush})
-	if p.export != "" {
-		x := &witness.Exporter{Log: p.store, File: p.export}
-		out = append(out, background.Job{Name: "audit-export", Every: exportEvery, Do: p.exports.watched(func(ctx context.Context) error {
-			_, err := x.Once(ctx)
-			return err
-		})})
+	if p.exports != nil {
+		out = append(out, background.Job{Name: "audit-export", Every: witness.ExportEvery, Do: p.exports.Once})
 	}
-	if p.points != nil {
-		out = append(out, background.Job{Name: "checkpoint", Every: checkpointEvery, Do: p.signs.watched(p.points.Once)})
+	if p.signs != nil {
+		out = append(out, background.Job{Name: "checkpoint", Every: witness.CheckpointEvery, Do: p.signs.Once})
 	}
 	return out
 }

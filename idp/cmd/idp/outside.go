@@ -2,58 +2,57 @@ package main
 
 import (
 	"context"
-	"sync/atomic"
-	"time"
+	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"ellis.example/idp/internal/clock"
+	"ellis.example/idp/internal/witness"
 )
 
-// How long a copy of the record outside the database may be behind before that is said: what happened since is known to
-// nobody where the database is lost, and where both copies stop together nothing else would tell.
-const (
-	exportEvery     = time.Second
-	exportLate      = time.Minute
-	checkpointEvery = 30 * time.Second
-	checkpointLate  = 2 * time.Minute
-)
-
-// outsideCopy is one of them: since when it may lack something.
-type outsideCopy struct {
-	clk  clock.Clock
-	late time.Duration
-	kept bool         // this replica keeps one
-	at   atomic.Int64 // when it was last known to have everything, in microseconds
-}
-
-// newOutsideCopy returns a copy that is up to date, with its age as a metric.
-func newOutsideCopy(clk clock.Clock, late time.Duration, kept bool, reg prometheus.Registerer, name, help string) *outsideCopy {
-	c := &outsideCopy{clk: clk, late: late, kept: kept}
-	c.at.Store(clk.Now().UnixMicro())
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return c.age().Seconds() }))
-	return c
-}
-
-// age is how long ago the copy was last known to have everything; 0 where none is kept.
-func (c *outsideCopy) age() time.Duration {
-	if !c.kept {
-		return 0
+// outside prepares the copies of the audit outside the database, with their ages as metrics.
+func (p *provider) outside(ctx context.Context, key []byte) error {
+	if p.export != "" {
+		x := &witness.Exporter{Log: p.store, File: p.export}
+		p.exports = witness.NewOutside("audit export", p.clock.Now, witness.ExportLate, func(ctx context.Context) error {
+			_, err := x.Once(ctx)
+			return err
+		})
 	}
-	return max(0, c.clk.Now().Sub(time.UnixMicro(c.at.Load())))
-}
-
-// behind reports whether that is too long ago.
-func (c *outsideCopy) behind() bool { return c.age() > c.late }
-
-// watched is do, which brings the copy up to date.
-func (c *outsideCopy) watched(do func(ctx context.Context) error) func(ctx context.Context) error {
-	return func(ctx context.Context) error {
-		began := c.clk.Now()
-		err := do(ctx)
-		if err == nil {
-			c.at.Store(began.UnixMicro())
-		}
+	if err := p.checkpoints(ctx, key); err != nil {
 		return err
 	}
+	age := func(o *witness.Outside, name, help string) {
+		p.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return o.Age().Seconds() }))
+	}
+	age(p.exports, "idp_audit_export_age_seconds", "Time since the file of --audit-export had all of the audit; 0 where there is none.")
+	age(p.signs, "idp_audit_checkpoint_age_seconds", "Time since a checkpoint in the file of --checkpoint-file covered all of the audit; 0 where there is none.")
+	return nil
+}
+
+// checkpoints prepares the signing of checkpoints, and refuses to go on with a database that is older than one of them:
+// what was spent or revoked since would come back.
+func (p *provider) checkpoints(ctx context.Context, key []byte) error {
+	if p.checkpoint == "" {
+		return nil
+	}
+	k, err := witness.NewKey(p.issuer.Hostname(), key)
+	if err != nil {
+		return err
+	}
+	last, kept, err := witness.Last(p.checkpoint, k)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.checkpoint, err)
+	}
+	if kept {
+		behind, err := last.Behind(ctx, p.store)
+		if err != nil {
+			return err
+		}
+		if behind != "" {
+			return fmt.Errorf("the database is older than the last signed checkpoint in %s (%s): it is a restored copy or was cut; serving it would bring spent and revoked things back: run `idp restore --accept`", p.checkpoint, behind)
+		}
+	}
+	points := &witness.Checkpointer{Log: p.store, Key: k, Origin: p.issuer.String(), File: p.checkpoint, Now: p.clock.Now, SetBack: p.store.Halt, Accepted: p.store.Resume}
+	p.signs = witness.NewOutside("audit checkpoints", p.clock.Now, witness.CheckpointLate, points.Once)
+	return nil
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +13,7 @@ import (
 
 	"ellis.example/idp/internal/notify"
 	"ellis.example/idp/internal/unit"
+	"ellis.example/idp/internal/witness"
 )
 
 func TestDegraded_NamesTheRelayWhereItIsMissed(t *testing.T) {
@@ -44,34 +45,30 @@ func TestDegraded_NamesTheRelayWhereItIsMissed(t *testing.T) {
 // Where export and checkpoints stop, that is said while there is still a database that knows more than they do.
 func TestDegraded_NamesTheCopiesOutsideThatStop(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.p.exports.kept, w.p.signs.kept = true, true
-	stop := errors.New("the disk is full")
-	var broken error
-	jobs := []func(context.Context) error{
-		w.p.exports.watched(func(context.Context) error { return broken }), w.p.signs.watched(func(context.Context) error { return broken }),
-	}
-	tick := func(by time.Duration) []string {
+	dir := t.TempDir()
+	w := newPeople(t, func(s *settings) { s.export, s.checkpoint = filepath.Join(dir, "export"), filepath.Join(dir, "points") })
+	tick := func(by time.Duration, works bool) []string {
 		t.Helper()
 		w.clock.Advance(by)
-		for _, do := range jobs {
-			if err := do(t.Context()); !errors.Is(err, broken) {
+		for _, o := range []*witness.Outside{w.p.exports, w.p.signs} {
+			if err := o.Once(t.Context()); (err == nil) != works {
 				t.Fatal(err)
 			}
 		}
 		return w.p.degraded(t.Context())
 	}
-	if got := tick(time.Hour); len(got) != 0 {
+	if got := tick(time.Hour, true); len(got) != 0 {
 		t.Errorf("after they did their work: %v", got)
 	}
-	broken = stop
-	if got := tick(exportLate); len(got) != 0 {
+	w.must(errors.Join(os.Rename(dir, dir+"-away"), os.WriteFile(dir, nil, 0o600))) // a mount that went away
+	w.must(w.p.ring.Rotate(t.Context(), "ES256", true))                             // something to sign
+	if got := tick(witness.ExportLate, false); len(got) != 0 {
 		t.Errorf("not late yet: %v", got)
 	}
-	if got := tick(time.Second); !slices.Equal(got, []string{"audit export"}) {
+	if got := tick(time.Second, false); !slices.Equal(got, []string{"audit export"}) {
 		t.Errorf("after a minute: %v", got)
 	}
-	if got := tick(checkpointLate); !slices.Equal(got, []string{"audit export", "audit checkpoints"}) {
+	if got := tick(witness.CheckpointLate, false); !slices.Equal(got, []string{"audit export", "audit checkpoints"}) {
 		t.Errorf("after three: %v", got)
 	}
 	rec := httptest.NewRecorder()
@@ -81,8 +78,8 @@ func TestDegraded_NamesTheCopiesOutsideThatStop(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
-	broken = nil
-	if got := tick(time.Second); len(got) != 0 {
+	w.must(errors.Join(os.Remove(dir), os.Rename(dir+"-away", dir)))
+	if got := tick(time.Second, true); len(got) != 0 {
 		t.Errorf("when they go on: %v", got)
 	}
 }

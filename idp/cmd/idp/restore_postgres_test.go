@@ -73,7 +73,7 @@ func TestFault_F11_PointInTimeRecoveryIsAccepted(t *testing.T) {
 	next := w.refresh("web", old.str("refresh_token"))
 	w.wants("the refresh", next, http.StatusOK, "")
 	w.signedIn(ana).get("/account/password").submit("current_password", pass, "new_password", "another lamp on that jetty")
-	w.must(w.p.points.Once(t.Context()))
+	w.must(w.p.signs.Once(t.Context()))
 	w.ok(nil, "audit", "export", w.export, "--database", first.DSN("idp"))
 	w.must(first.Mark(t.Context(), "lost"))
 	w.must(w.p.close())

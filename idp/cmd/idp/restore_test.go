@@ -157,7 +157,7 @@ func TestFault_F11_BackupsUnderLoadBringNothingBack(t *testing.T) {
 	b2.withdraw("web")
 	_, err := w.admin().RotateSecret(t.Context(), "post", "operator:test")
 	w.must(err)
-	w.must(w.p.points.Once(t.Context()))
+	w.must(w.p.signs.Once(t.Context()))
 	w.ok(nil, "audit", "export", w.export, "--database", "sqlite:"+w.file)
 	for i, file := range backups {
 		w.restoredIs(fmt.Sprint("backup ", i), file)
@@ -253,9 +253,9 @@ func TestFault_F11_ARunningProviderStopsWhenItsDatabaseIsSetBack(t *testing.T) {
 	t.Parallel()
 	w := newRestoring(t)
 	w.wants("before", w.as("machine", "/token", machineForm()), http.StatusOK, "")
-	w.must(w.p.points.Once(t.Context()))
+	w.must(w.p.signs.Once(t.Context()))
 	w.exec(`UPDATE audit_writers SET head_seq = head_seq - 1`)
-	if err := w.p.points.Once(t.Context()); err == nil {
+	if err := w.p.signs.Once(t.Context()); err == nil {
 		t.Fatal("it signs what was set back")
 	}
 	if a := w.as("machine", "/token", machineForm()); a.status != http.StatusServiceUnavailable {
@@ -268,7 +268,7 @@ func TestRestore_WithoutAnExportEverybodyIsLockedOrKept(t *testing.T) {
 	t.Parallel()
 	w := newRestoring(t)
 	w.signedIn(ben)
-	w.must(w.p.points.Once(t.Context()))
+	w.must(w.p.signs.Once(t.Context()))
 	saved := filepath.Join(w.dir, "saved")
 	w.ok(nil, "backup", saved, "--database", "sqlite:"+w.file)
 	for _, unknown := range []string{"lock", "keep"} {
@@ -318,7 +318,7 @@ func (r *restoring) opensOnlyAsRestored(file string) {
 func TestRestore_AWitnessThatIsMissingIsSaidToBeLost(t *testing.T) {
 	t.Parallel()
 	w := newRestoring(t)
-	w.must(w.p.points.Once(t.Context()))
+	w.must(w.p.signs.Once(t.Context()))
 	saved := filepath.Join(w.dir, "saved")
 	w.ok(nil, "backup", saved, "--database", "sqlite:"+w.file)
 	w.ok(nil, "audit", "export", w.export, "--database", "sqlite:"+w.file)
@@ -363,7 +363,7 @@ func TestAuditVerify_SaysHowOldTheCopiesOutsideAre(t *testing.T) {
 	t.Parallel()
 	w := newRestoring(t)
 	w.signedIn(ben)
-	w.must(w.p.points.Once(t.Context()))
+	w.must(w.p.signs.Once(t.Context()))
 	w.ok(nil, "audit", "export", w.export, "--database", "sqlite:"+w.file)
 	args := []string{"audit", "verify", "--database", "sqlite:" + w.file, "--issuer", w.issuer, "--kek-file", w.kek, "--checkpoint-file", w.points, "--audit", w.export, "--max-age", "1h"}
 	report := func() map[string]outsideReport {
@@ -387,8 +387,11 @@ func TestAuditVerify_SaysHowOldTheCopiesOutsideAre(t *testing.T) {
 	}
 	w.clock.Advance(-3 * time.Hour)
 	again := filepath.Join(w.dir, "old")
-	w.p.points.File = again
-	w.must(w.p.points.Once(t.Context()))
+	w.p.checkpoint = again
+	seed, err := w.p.ring.Secret("checkpoint")
+	w.must(err)
+	w.must(w.p.checkpoints(t.Context(), seed))
+	w.must(w.p.signs.Once(t.Context()))
 	if status, _ := w.command(nil, append(slices.Clone(args), "--checkpoint-file", again)...); status != exitOK {
 		t.Errorf("old, and nothing is lacking: status %d", status)
 	}
@@ -412,7 +415,7 @@ func TestRestore_WhatWasTakenFromAPIsAndClientsStaysTaken(t *testing.T) {
 		return nil
 	}, "operator:test")
 	w.must(err)
-	w.must(w.p.points.Once(t.Context()))
+	w.must(w.p.signs.Once(t.Context()))
 	w.ok(nil, "audit", "export", w.export, "--database", "sqlite:"+w.file)
 	w.ok(nil, "restore", saved, "--database", "sqlite:"+file)
 	var done struct{ APIs, Clients []string }

@@ -20,7 +20,7 @@ func (w *world) restarted(database, checkpoints string) error {
 		return err
 	}
 	w.must(p.ring.Rotate(w.Context(), "ES256", true))
-	w.must(p.points.Once(w.Context()))
+	w.must(p.signs.Once(w.Context()))
 	return p.close()
 }
 

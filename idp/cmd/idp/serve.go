@@ -13,6 +13,7 @@ import (
 	"ellis.example/idp/internal/background"
 	"ellis.example/idp/internal/config"
 	"ellis.example/idp/internal/web"
+	"ellis.example/idp/internal/witness"
 )
 
 func newServe() *cobra.Command {
@@ -55,10 +56,7 @@ func serve(ctx context.Context, s settings) (err error) {
 	wg.Wait()
 	p.kek.leave(ctx)
 	err = errors.Join(err, p.strange.Finish(context.WithoutCancel(ctx)))
-	if p.points != nil {
-		err = errors.Join(err, p.points.Once(context.WithoutCancel(ctx)))
-	}
-	return errors.Join(err, p.close())
+	return errors.Join(err, witness.Finish(ctx, p.exports, p.signs), p.close())
 }
 
 func listen(ctx context.Context, flag, addr string) (net.Listener, error) {

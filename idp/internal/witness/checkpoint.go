@@ -221,7 +221,7 @@ func (c *Checkpointer) Once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := Append(c.File, text); err != nil {
+	if err := appendTo(ctx, c.File, text); err != nil {
 		return err
 	}
 	c.last = now

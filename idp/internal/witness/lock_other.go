@@ -2,7 +2,10 @@
 
 package witness
 
-import "os"
+import (
+	"context"
+	"os"
+)
 
 // lock does nothing where files cannot be locked: there one process keeps one file.
-func lock(*os.File) error { return nil }
+func lock(context.Context, *os.File) error { return nil }
