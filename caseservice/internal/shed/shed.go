@@ -37,56 +37,50 @@ type Places struct {
 }
 
 // Places returns places for n requests of these connections; 0: for as many as can be worked on. There are never more than for
-// half of the connections, so that there is room for who needs no place.
-func (c *Connections) Places(n int) *Places {
+// one in share of the connections, so that there is room for who needs no place, or one of another kind.
+func (c *Connections) Places(n, share int) *Places {
 	if n <= 0 {
 		n = most
 	}
 	if c == nil {
 		return &Places{most: int64(n), count: func(string) {}}
 	}
-	return &Places{most: int64(max(1, min(n, c.limits.Connections/2))), count: c.count}
+	return &Places{most: int64(max(1, min(n, c.limits.Connections/share))), count: c.count}
 }
 
 // Taken is how many requests are under way.
 func (p *Places) Taken() int64 { return p.n.Load() }
 
-// Take takes a place for r. Who got one calls Leave. The body is read before, which the caller has bounded: one who sends it
-// byte by byte holds up nobody else. Errors: ErrBusy, ErrSlow, ErrGone.
-func (p *Places) Take(r *http.Request) error {
+// Take takes a place for r, which is answered by a: that gives it back, at the latest when its user calls Leave. The body is
+// read before, which the caller has bounded: one who sends it byte by byte holds up nobody else. Errors: ErrBusy, ErrSlow,
+// ErrGone.
+func (p *Places) Take(a *Answer, r *http.Request) error {
 	if p.n.Load() >= p.most { // the body would be read for nothing
 		p.count(CountPlaces)
 		return ErrBusy
 	}
-	if err := p.Arrive(r); err != nil {
+	if err := p.arrive(a, r); err != nil {
 		return err
 	}
+	a.places, a.taken = p, true
 	if p.n.Add(1) > p.most {
-		p.Leave(r)
+		a.Leave()
 		p.count(CountPlaces)
 		return ErrBusy
 	}
 	return nil
 }
 
-// Leave gives the place of r back. From now on it is its client's turn.
-func (p *Places) Leave(r *http.Request) {
-	p.Free()
-	Answered(r)
-}
-
-// Free gives a place back whose request goes on: it only waits. Answered ends it.
-func (p *Places) Free() { p.n.Add(-1) }
-
-// Arrive waits for the whole of r, without a place. Until Answered its connection is kept. Errors: ErrBusy, ErrSlow, ErrGone.
-func (p *Places) Arrive(r *http.Request) error {
+// arrive waits for the whole of r. From then on its connection is kept. Errors: ErrBusy, ErrSlow, ErrGone.
+func (p *Places) arrive(a *Answer, r *http.Request) error {
 	if r.Body != nil && r.Body != http.NoBody {
 		text, err := io.ReadAll(r.Body)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			p.count(CountSlow)
 			return ErrSlow.Because(err)
 		}
-		r.Body = readBody(text, err, r.Body)
+		a.body = readBody(text, err, r.Body)
+		r.Body = a.body
 	}
 	k := connOf(r.Context())
 	switch {
@@ -94,19 +88,13 @@ func (p *Places) Arrive(r *http.Request) error {
 	case !k.work():
 		return ErrGone
 	case k.of.overloaded(k):
+		k.release()
 		k.wait()
 		p.count(CountBytes)
 		return ErrBusy
 	}
+	a.conn = k
 	return nil
-}
-
-// Answered says that r is answered but for what its client has to take: a connection on which nobody does may be dropped.
-func Answered(r *http.Request) {
-	if k := connOf(r.Context()); k != nil {
-		k.release()
-		k.wait()
-	}
 }
 
 // TurnAwayPerson answers a browser in plain text, and reports whether it is one: rendering a page would cost what is lacking.
@@ -119,15 +107,14 @@ func TurnAwayPerson(w http.ResponseWriter, r *http.Request, status int, f *fault
 }
 
 // readBody returns a body that tells what was read, and the error that ended it.
-func readBody(text []byte, err error, c io.Closer) io.ReadCloser {
+func readBody(text []byte, err error, c io.Closer) *body {
 	if err == nil {
 		err = io.EOF
 	}
 	return &body{Reader: bytes.NewReader(text), text: text, end: err, Closer: c}
 }
 
-// Text is what arrived of the body of r, which nobody may change, and the error that ended it. Before Take or Arrive it is
-// empty.
+// Text is what arrived of the body of r, which nobody may change, and the error that ended it. Before Take it is empty.
 func Text(r *http.Request) ([]byte, error) {
 	b, ok := r.Body.(*body)
 	if !ok {
@@ -144,6 +131,12 @@ type body struct {
 	io.Closer
 	text []byte
 	end  error
+}
+
+// drop forgets the text.
+func (b *body) drop() {
+	b.text = nil
+	b.Reset(nil)
 }
 
 // Read implements io.Reader.

@@ -11,6 +11,7 @@ import (
 
 	"ellis.example/caseservice/internal/fault"
 	"ellis.example/caseservice/internal/ident"
+	"ellis.example/caseservice/internal/shed"
 	"ellis.example/caseservice/internal/telemetry"
 )
 
@@ -73,14 +74,14 @@ var (
 func (e Edge) Wrap(h http.Handler) http.Handler {
 	load := e.Load
 	if load == nil {
-		load = unbounded()
+		load = loadOf(shed.Unbounded())
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now() //nolint:forbidigo // it measures, and decides nothing
 		ctx, span := e.Trace.Server(r)
 		info := &Info{ID: ident.New("req"), Route: "other", span: span}
 		e.headers(w.Header(), info.ID)
-		rec := &recorder{ResponseWriter: w}
+		rec := &shed.Answer{ResponseWriter: w}
 		r = r.WithContext(context.WithValue(ctx, infoKey{}, info))
 		defer e.finish(rec, r, info, began)
 		if r.Body != nil {
@@ -104,32 +105,32 @@ func (e Edge) headers(h http.Header, id string) {
 }
 
 // finish answers for a handler that panicked, and writes the one log line of the request.
-func (e Edge) finish(w *recorder, r *http.Request, info *Info, began time.Time) {
+func (e Edge) finish(w *shed.Answer, r *http.Request, info *Info, began time.Time) {
 	if p := recover(); p != nil {
 		if p == http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
 			panic(p)
 		}
 		info.Cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		if w.status == 0 {
+		if w.Status == 0 {
 			WriteProblem(w, ProblemOf(info.Cause, info.ID), 0)
 		}
 	}
 	took := time.Since(began)
 	if e.Observe != nil {
-		e.Observe(info.Route, w.status, took)
+		e.Observe(info.Route, w.Status, took)
 	}
 	method := knownMethod(r.Method)
-	info.span.End(method, info.Route, info.ID, w.status)
+	info.span.End(method, info.Route, info.ID, w.Status)
 	level := slog.LevelInfo
 	attrs := make([]slog.Attr, 0, 8)
 	attrs = append(attrs, slog.String("request", info.ID), slog.String("method", method), slog.String("route", info.Route),
-		slog.Int("status", w.status), slog.Duration("took", took))
+		slog.Int("status", w.Status), slog.Duration("took", took))
 	if info.Client != "" {
 		attrs = append(attrs, slog.String("client_id", info.Client), slog.String("txn", info.Txn))
 	}
 	if info.Cause != nil {
 		attrs = append(attrs, slog.String("cause", info.Cause.Error()))
-		if w.status >= http.StatusInternalServerError && !fault.Is(info.Cause, fault.Unavailable) {
+		if w.Status >= http.StatusInternalServerError && !fault.Is(info.Cause, fault.Unavailable) {
 			level = slog.LevelError
 		}
 	}
@@ -143,28 +144,3 @@ func knownMethod(m string) string {
 	}
 	return "other"
 }
-
-// recorder remembers the status.
-type recorder struct {
-	http.ResponseWriter
-	status int
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	return r.ResponseWriter.Write(b)
-}
-
-// Unwrap serves http.ResponseController.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -11,33 +11,14 @@ const DefaultConnections = shed.DefaultConnections
 
 // Load bounds what all public requests may use together, and counts it. An Edge and its Servers share one.
 type Load struct {
-	conns  *shed.Connections // nil: they are not bounded
+	*shed.Load
 	places *shed.Places
 }
 
 // NewLoad returns the bounds of a process with at most so many open connections, with their metrics, whose names begin with
-// prefix.
+// prefix. At most a half of the connections is worked for: the rest is for who needs no place.
 func NewLoad(reg prometheus.Registerer, prefix string, connections int) *Load {
-	turned := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: prefix + "_shed_total",
-		Help: "Turned away, by what was lacking. Requests: places, bytes (503), slow (408). Connections that were closed to make room: room (it waited longest), held (its request did not end and all of these held too much), full (it was new).",
-	}, []string{"what"})
-	conns := shed.NewConnections(shed.Limits{Connections: connections}, func(what string) { turned.WithLabelValues(what).Inc() })
-	l := &Load{conns: conns, places: conns.Places(0)}
-	gauge := func(name, help string, of func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help}, of)
-	}
-	reg.MustRegister(turned,
-		gauge("_requests_in_flight", "Requests that are worked on; assets are not among them.", func() float64 { return float64(l.places.Taken()) }),
-		gauge("_connections", "Open connections of the public listener.", func() float64 { return float64(conns.Open()) }),
-		gauge("_connections_most", "How many connections of the public listener may be open.", func() float64 { return float64(conns.Most()) }),
-		gauge("_request_bytes", "Bytes of requests that were not answered yet.", func() float64 { return float64(conns.Held()) }),
-	)
-	return l
+	return loadOf(shed.NewLoad(reg, prefix, prefix, connections))
 }
 
-// unbounded is the load of who says nothing of it: only places are counted.
-func unbounded() *Load {
-	var none *shed.Connections
-	return &Load{places: none.Places(0)}
-}
+func loadOf(l *shed.Load) *Load { return &Load{Load: l, places: l.Places(0, 2)} }

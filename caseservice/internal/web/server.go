@@ -66,7 +66,7 @@ func (s *State) Serving() bool { return s.ready.Load() && !s.draining.Load() }
 func (s Servers) Run(ctx context.Context, public, private net.Listener) error {
 	pub, priv := s.server(s.lastAnswers(s.Public)), s.server(s.Private)
 	if s.Load != nil {
-		public = s.Load.conns.Guard(pub, public)
+		public = s.Load.Guard(pub, public)
 	}
 	failed := make(chan error, 2)
 	for srv, l := range map[*http.Server]net.Listener{pub: public, priv: private} {

@@ -56,6 +56,10 @@ func TestBeyondWhatCanBeWorkedOnRequestsAreTurnedAway(t *testing.T) {
 			t.Errorf("%s", w.Body)
 		}
 	}
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/assets/x", nil)); w.Code != http.StatusOK {
+		t.Errorf("what lies ready: %d", w.Code)
+	}
 	close(release)
 	all.Wait()
 	if w := answer(h, ""); w.Code != http.StatusOK {
@@ -127,12 +131,13 @@ func TestRequestsOutOfBoundsReachNoHandler(t *testing.T) {
 	t.Parallel()
 	reached := false
 	h := edge(func(http.ResponseWriter, *http.Request) { reached = true })
+	name := "X-Field-%d"
 	send := func(query, kind, body string, fields int) *httptest.ResponseRecorder {
 		reached = false
 		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/claims?"+query, strings.NewReader(body))
 		r.Header.Set("Content-Type", kind)
 		for i := range fields {
-			r.Header.Set("X-Field-"+strconv.Itoa(i), "x")
+			r.Header.Add(strings.ReplaceAll(name, "%d", strconv.Itoa(i)), "x")
 		}
 		h.ServeHTTP(w, r)
 		return w
@@ -157,6 +162,15 @@ func TestRequestsOutOfBoundsReachNoHandler(t *testing.T) {
 	} {
 		if p := problem(t, bad.w); bad.w.Code != bad.status || p.Code != code {
 			t.Errorf("%s: %d %+v", code, bad.w.Code, p)
+		}
+	}
+	name = "X-Field"
+	if w := send("", form, "", 100); w.Code != http.StatusRequestHeaderFieldsTooLarge || reached {
+		t.Errorf("lines of one field: %d %s, reached: %v", w.Code, w.Body, reached)
+	}
+	for code, w := range map[string]*httptest.ResponseRecorder{"json_depth": send("", "Application/JSON", nested(9), 0), "parameters": send("", strings.ToUpper(form), hundred+"&", 0)} {
+		if w.Code != http.StatusBadRequest || problem(t, w).Code != code {
+			t.Errorf("a media type in another case: %d %s, want %s", w.Code, w.Body, code)
 		}
 	}
 	if w := send("", form, hundred+"&a=", 0); w.Code != http.StatusBadRequest || problem(t, w).Code != "parameters" || reached {

@@ -97,7 +97,7 @@ func (p *Provider) follow(w http.ResponseWriter, r *http.Request, c *caller, a *
 	if q.MaxEvents != nil {
 		ask.Max = *q.MaxEvents
 	}
-	web.Info(ctx).Waiting()
+	web.Info(ctx).Waits(true)
 	page, err := p.Feed.Follow(ctx, ask)
 	switch {
 	case errors.Is(err, feed.ErrCursor):

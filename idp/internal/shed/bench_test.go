@@ -15,6 +15,8 @@ type endless struct {
 
 func (e endless) Read(p []byte) (int, error) { return copy(p, e.text), nil }
 
+func (endless) Close() error { return nil }
+
 // What a request costs beside its work: its bytes are counted, and its connection is followed.
 func BenchmarkConnection(b *testing.B) {
 	c := NewConnections(Limits{}, func(string) {})

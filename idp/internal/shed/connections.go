@@ -24,6 +24,9 @@ const (
 	large = 8 << 10
 	// spare is the share of what is full that is freed at once, as a divisor.
 	spare = 16
+	// slack is the share of the bytes that may be held beyond, as a divisor, so that not every byte more is a reason to look for
+	// some that could be freed.
+	slack = 64
 )
 
 // Limits bound a listener. Zero means the defaults.
@@ -48,6 +51,7 @@ type Connections struct {
 	count  func(what string)
 	turns  atomic.Int64 // orders connections by when they began to wait
 	held   atomic.Int64 // bytes of requests that were not answered yet
+	look   atomic.Int64 // whose requests could be given up for others is looked at when more is held
 
 	mu   sync.Mutex // guards open, and one makes room at a time
 	open map[*conn]struct{}
@@ -64,7 +68,9 @@ func NewConnections(l Limits, count func(what string)) *Connections {
 	if n := openFiles(); n > 0 {
 		l.Connections = max(1, min(l.Connections, n/4*3))
 	}
-	return &Connections{limits: l, count: count, open: map[*conn]struct{}{}}
+	c := &Connections{limits: l, count: count, open: map[*conn]struct{}{}}
+	c.look.Store(l.Bytes)
+	return c
 }
 
 // Most is how many connections may be open.
@@ -121,8 +127,7 @@ func (c *Connections) admit(nc net.Conn) *conn {
 	defer c.mu.Unlock()
 	most := c.limits.Connections
 	if len(c.open) >= most {
-		enough := most - most/spare - 1
-		c.drop(CountRoom, func(*conn) bool { return len(c.open) > enough })
+		c.makeRoom(most - most/spare - 1)
 	}
 	if len(c.open) >= most {
 		return nil
@@ -133,58 +138,93 @@ func (c *Connections) admit(nc net.Conn) *conn {
 	return k
 }
 
+// makeRoom drops those that have waited longest until enough are left. c.mu is held.
+func (c *Connections) makeRoom(enough int) {
+	for _, w := range c.waiting(func(*conn) bool { return true }) {
+		if len(c.open) <= enough {
+			return
+		}
+		c.drop(w, CountRoom)
+	}
+}
+
 // charge notes what a connection has sent of a request. Where all of them hold too much, others are dropped; k itself is told
 // once its request is whole.
 func (c *Connections) charge(k *conn, cost int64) {
 	k.held.Add(cost)
-	if c.held.Add(cost) > c.limits.Bytes {
+	if c.held.Add(cost) > c.look.Load() {
 		c.unload(k)
 	}
 }
 
-// unload drops connections other than k whose requests do not end, until all of them hold what they may.
+// unload drops connections other than k whose requests do not end, until all of them hold what they may. Those that sent little
+// give way only where that is not enough, and to one that sent no more. Where k and those that are worked on leave nothing to the
+// others, dropping them would help nobody: then they are bounded by themselves.
 func (c *Connections) unload(k *conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.held.Load() <= c.limits.Bytes { // somebody else has made room
+	if c.held.Load() <= c.look.Load() { // somebody else has made room
 		return
 	}
-	enough := c.limits.Bytes - c.limits.Bytes/spare
-	for _, least := range []int64{large, 1} { // those that send little give way only where that is not enough
-		c.drop(CountHeld, func(o *conn) bool { return c.held.Load() > enough && o.held.Load() >= least && o != k })
+	list := c.waiting(func(o *conn) bool { return o != k && o.held.Load() > 0 })
+	var theirs int64
+	for _, w := range list {
+		theirs += w.held.Load()
 	}
+	room := c.limits.Bytes - c.held.Load() + theirs
+	if room < 0 {
+		room = c.limits.Bytes
+	}
+	for _, pass := range []struct{ least, enough int64 }{{large, room - room/spare}, {k.held.Load(), room}} {
+		for _, w := range list {
+			n := w.held.Load()
+			if theirs > pass.enough && n >= pass.least && c.drop(w, CountHeld) {
+				theirs -= n
+			}
+		}
+	}
+	// Where next to nothing could be freed, the next look is not for the next few bytes.
+	c.look.Store(max(c.limits.Bytes, c.held.Load()+c.limits.Bytes/slack))
 }
 
 // overloaded reports whether the requests that are worked on hold too much, that of k among them.
 func (c *Connections) overloaded(k *conn) bool {
-	if c.held.Load() > c.limits.Bytes {
+	n := c.held.Load()
+	if n > c.look.Load() {
 		c.unload(k)
+		n = c.held.Load()
 	}
-	return c.held.Load() > c.limits.Bytes
+	return n > c.limits.Bytes+c.limits.Bytes/slack
 }
 
-// drop closes connections that wait for their client, the one that has waited longest first, for as long as wanted says so
-// of them. c.mu is held.
-func (c *Connections) drop(what string, wanted func(*conn) bool) {
-	type waiting struct {
-		*conn
-		since int64
-	}
-	list := make([]waiting, 0, len(c.open))
+// waiter is a connection that waits for its client since a turn.
+type waiter struct {
+	*conn
+	since int64
+}
+
+// waiting lists connections that wait for their client, the one that has waited longest first. c.mu is held.
+func (c *Connections) waiting(wanted func(*conn) bool) []waiter {
+	list := make([]waiter, 0, len(c.open))
 	for k := range c.open {
-		if since := k.since.Load(); since > 0 {
-			list = append(list, waiting{k, since})
+		if since := k.since.Load(); since > 0 && wanted(k) {
+			list = append(list, waiter{k, since})
 		}
 	}
-	slices.SortFunc(list, func(a, b waiting) int { return cmp.Compare(a.since, b.since) })
-	for _, w := range list {
-		if wanted(w.conn) && w.conn.since.CompareAndSwap(w.since, dropped) { // unless its request has arrived just now
-			delete(c.open, w.conn)
-			w.release()
-			_ = w.Conn.Close() // its goroutine finds out
-			c.count(what)
-		}
+	slices.SortFunc(list, func(a, b waiter) int { return cmp.Compare(a.since, b.since) })
+	return list
+}
+
+// drop closes a connection, and reports whether it did: its request may have arrived just now. c.mu is held.
+func (c *Connections) drop(w waiter, what string) bool {
+	if !w.conn.since.CompareAndSwap(w.since, dropped) {
+		return false
 	}
+	delete(c.open, w.conn)
+	w.release()
+	_ = w.Conn.Close() // its goroutine finds out
+	c.count(what)
+	return true
 }
 
 // What conn.since is beside the turn at which it began to wait.
@@ -261,7 +301,13 @@ func (k *conn) work() bool {
 
 // release forgets what the request held.
 func (k *conn) release() {
-	if n := k.held.Swap(0); n != 0 {
-		k.of.held.Add(-n)
+	n := k.held.Swap(0)
+	if n == 0 {
+		return
+	}
+	c := k.of
+	c.held.Add(-n)
+	if c.look.Load() != c.limits.Bytes { // what could not be freed before may be free by now
+		c.look.Store(c.limits.Bytes)
 	}
 }

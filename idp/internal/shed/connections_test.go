@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -33,6 +34,7 @@ type world struct {
 
 	entered, release chan struct{} // of requests to /held
 	large            atomic.Int64  // requests to /large
+	asked            atomic.Int64  // requests whose header has arrived
 }
 
 func newWorld(t *testing.T, l shed.Limits) *world {
@@ -43,7 +45,7 @@ func newWorld(t *testing.T, l shed.Limits) *world {
 		defer w.mu.Unlock()
 		w.counted[what]++
 	})
-	w.places = w.conns.Places(0)
+	w.places = w.conns.Places(0, 2)
 	nl, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -64,11 +66,13 @@ func newWorld(t *testing.T, l shed.Limits) *world {
 }
 
 func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
+	w.asked.Add(1)
 	if r.URL.Path == "/ready" { // it needs no place
 		_, _ = rw.Write(make([]byte, 8<<20))
 		return
 	}
-	switch err := w.places.Take(r); {
+	a := &shed.Answer{ResponseWriter: rw}
+	switch err := w.places.Take(a, r); {
 	case errors.Is(err, shed.ErrGone):
 		panic(http.ErrAbortHandler)
 	case errors.Is(err, shed.ErrSlow):
@@ -78,17 +82,18 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	defer w.places.Leave(r)
+	defer a.Leave()
 	if r.URL.Path == "/held" {
 		w.entered <- struct{}{}
 		<-w.release
 	}
 	if r.URL.Path == "/large" {
 		w.large.Add(1)
-		_, _ = rw.Write(make([]byte, 3<<10)) // it fits into a buffer
+		_, _ = a.Write(make([]byte, 64<<10)) // it does not fit into a buffer
+		return
 	}
 	text, _ := io.ReadAll(r.Body)
-	_, _ = fmt.Fprintf(rw, "%d bytes", len(text))
+	_, _ = fmt.Fprintf(a, "%d bytes", len(text))
 }
 
 func (w *world) until(what string, done func() bool) {
@@ -162,14 +167,16 @@ func TestConnections_WhoWaitedLongestMakesRoom(t *testing.T) {
 	<-w.entered
 	var idle []*client
 	for i := range 15 {
+		before, turns := w.conns.Turns(), int64(1)
 		c := w.dial(map[bool]string{true: get, false: "GET / HT"}[i%2 == 0])
 		if i%2 == 0 {
+			turns = 4 // its header, its body, its answer, its next request
 			if status, _ := c.answer(); status != http.StatusOK {
 				t.Fatal(status)
 			}
 		}
 		idle = append(idle, c)
-		w.until("it is taken in", func() bool { return w.conns.Open() == i+2 })
+		w.until("it waits", func() bool { return w.conns.Turns() >= before+turns })
 	}
 	fresh := w.dial(get)
 	if status, body := fresh.answer(); status != http.StatusOK {
@@ -200,10 +207,55 @@ func TestConnections_WhoWaitedLongestMakesRoom(t *testing.T) {
 	}
 }
 
+// A header that has arrived is a step: who takes it waits anew.
+func TestConnections_WhoseHeaderHasArrivedWaitsAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shed.Limits{Connections: 4})
+	first := w.dial("")
+	w.until("it is taken in", func() bool { return w.conns.Open() == 1 })
+	second := w.dial("")
+	w.until("it is taken in", func() bool { return w.conns.Open() == 2 })
+	first.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na")
+	w.until("its body is waited for", func() bool { return w.asked.Load() == 1 })
+	for i := range 3 {
+		w.dial("")
+		w.until("it is taken in", func() bool { return w.conns.Turns() == int64(i+4) })
+	}
+	if second.there() || !first.there() {
+		t.Errorf("dropped: %v", w.counts())
+	}
+	first.send("b")
+	if status, body := first.answer(); status != http.StatusOK || body != "2 bytes" {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+// A line of a body is what it is on the wire.
+func TestConnections_LinesCostMoreInAHeaderAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shed.Limits{})
+	c := w.dial("POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n")
+	w.until("its body is waited for", func() bool { return w.asked.Load() == 1 })
+	c.send(strings.Repeat("\n", 10_000))
+	<-w.entered
+	if n := w.conns.Held(); n < 10_000 || n > 12_000 {
+		t.Errorf("it holds %d bytes", n)
+	}
+	close(w.release)
+}
+
+func TestConnections_AreNoMoreThanFilesCanBeOpened(t *testing.T) {
+	t.Parallel()
+	files := shed.OpenFiles()
+	if most := shed.NewConnections(shed.Limits{Connections: math.MaxInt}, nil).Most(); files <= 0 || most != files/4*3 {
+		t.Errorf("%d connections and %d files", most, files)
+	}
+}
+
 func TestConnections_WhereAllAreWorkedForANewOneIsClosed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, shed.Limits{Connections: 4})
-	w.places = (*shed.Connections)(nil).Places(4)
+	w.places = (*shed.Connections)(nil).Places(4, 1)
 	var all []*client
 	for range 4 {
 		all = append(all, w.dial("GET /held HTTP/1.1\r\nHost: x\r\n\r\n"))
@@ -285,6 +337,53 @@ func TestConnections_UnfinishedRequestsHoldNoMoreThanTheyMay(t *testing.T) {
 	}
 }
 
+// Where what is worked on leaves no room, nobody else is dropped in vain; and what is dropped is no more than has to be.
+func TestConnections_WhatIsWorkedOnDropsNobodyInVain(t *testing.T) {
+	t.Parallel()
+	const most = 64 << 10
+	w := newWorld(t, shed.Limits{Connections: 100, Bytes: most})
+	large := func(n int) string {
+		return fmt.Sprintf("POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", n, strings.Repeat("h", n))
+	}
+	w.dial(large(42_000))
+	<-w.entered
+	w.dial(large(18_000))
+	<-w.entered
+	const one, each = "GET / HTTP/1.1\r\nHost: x\r\n", 10
+	cost := int64(len(one) + 2*128)
+	before := w.conns.Held()
+	var little []*client
+	more := func() {
+		t.Helper()
+		for range each {
+			little = append(little, w.dial(one))
+		}
+	}
+	more()
+	w.until("they are read", func() bool { return w.conns.Held() == before+each*cost })
+	if n := w.conns.Held(); n < most/16*15 || n > most {
+		t.Fatalf("%d are held", n)
+	}
+	if status, _ := w.dial(large(20_000)).answer(); status != http.StatusServiceUnavailable {
+		t.Errorf("one for which there is no room: %d", status)
+	}
+	if w.counts()[shed.CountHeld] != 0 {
+		t.Errorf("dropped in vain: %v", w.counts())
+	}
+	more()
+	w.until("room was made", func() bool { return w.counts()[shed.CountHeld] > 0 && w.conns.Held() <= most })
+	if n := w.counts()[shed.CountHeld]; n > 5 {
+		t.Errorf("%d were dropped where %d had to be", n, (before+2*each*cost-most)/cost+1)
+	}
+	for _, c := range little[each:] {
+		c.send("\r\n")
+		if status, body := c.answer(); status != http.StatusOK {
+			t.Errorf("a younger one: %d %s", status, body)
+		}
+	}
+	close(w.release)
+}
+
 func TestPlaces_WhereWhatIsWorkedOnHoldsTooMuchTheNextIsTurnedAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, shed.Limits{Connections: 100, Bytes: 64 << 10})
@@ -309,7 +408,7 @@ func TestPlaces_WhereWhatIsWorkedOnHoldsTooMuchTheNextIsTurnedAway(t *testing.T)
 func TestConnections_WhoTakesNoAnswerIsDropped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, shed.Limits{Connections: 8})
-	w.places = (*shed.Connections)(nil).Places(100)
+	w.places = (*shed.Connections)(nil).Places(100, 1)
 	for range 8 {
 		w.dial(strings.Repeat("GET /ready HTTP/1.1\r\nHost: x\r\n\r\n", 4))
 	}

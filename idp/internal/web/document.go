@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"ellis.example/idp/internal/shed"
 )
 
 // Document is what anybody may read from any origin, and what is the same for all who do: discovery and keys. Libraries of
@@ -34,7 +36,7 @@ func (e *Edge) Publish(path string, d *Document) { e.documents[path] = d }
 // published answers a request on the short way, or reports that it has to go the long one.
 func (e *Edge) published(w http.ResponseWriter, r *http.Request) bool {
 	d := e.documents[r.URL.Path]
-	if d == nil || r.Method != http.MethodGet || r.ContentLength != 0 || e.cfg.Trace != nil || !strings.EqualFold(r.Host, e.cfg.Issuer.Host) || headInBounds(r) != nil {
+	if d == nil || r.Method != http.MethodGet || r.ContentLength != 0 || e.cfg.Trace != nil || !strings.EqualFold(r.Host, e.cfg.Issuer.Host) || shed.HeadInBounds(r) != nil {
 		return false
 	}
 	began := time.Now() //nolint:forbidigo // it measures, and decides nothing

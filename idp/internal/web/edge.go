@@ -56,7 +56,7 @@ type Edge struct {
 // NewEdge returns the edge of one issuer.
 func NewEdge(cfg Config) *Edge {
 	if cfg.Load == nil {
-		cfg.Load = unbounded()
+		cfg.Load = loadOf(shed.Unbounded())
 	}
 	return &Edge{cfg: cfg, Cookies: Cookies{secure: cfg.Issuer.Scheme == "https"}, cross: http.NewCrossOriginProtection(), documents: map[string]*Document{}}
 }
@@ -72,7 +72,7 @@ type Request struct {
 	route  string
 	cause  error
 	span   telemetry.Span
-	places *shed.Places // that it has one of; nil: it has none
+	answer *shed.Answer
 }
 
 type requestKey struct{}
@@ -103,8 +103,8 @@ func (e *Edge) Wrap(next http.Handler) http.Handler {
 		}
 		began := time.Now() //nolint:forbidigo // it measures, and decides nothing
 		ctx, span := e.cfg.Trace.Server(r)
-		info := &Request{ID: ident.New("req"), IP: e.peer(r), UserAgent: printable(r.UserAgent(), 256), route: "other", span: span}
-		rec := &recorder{ResponseWriter: w}
+		rec := &shed.Answer{ResponseWriter: w}
+		info := &Request{ID: ident.New("req"), IP: e.peer(r), UserAgent: printable(r.UserAgent(), 256), route: "other", span: span, answer: rec}
 		e.headers(rec.Header())
 		rec.Header()["X-Request-Id"] = []string{info.ID}
 		r = r.WithContext(context.WithValue(ctx, requestKey{}, info))
@@ -145,26 +145,26 @@ func (e *Edge) headers(h http.Header) {
 }
 
 // finish answers for a handler that panicked, and writes the one log line of the request.
-func (e *Edge) finish(w *recorder, r *http.Request, info *Request, began time.Time) {
+func (e *Edge) finish(w *shed.Answer, r *http.Request, info *Request, began time.Time) {
 	if p := recover(); p != nil {
 		if p == http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
 			panic(p)
 		}
 		info.cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		if w.status == 0 {
+		if w.Status == 0 {
 			e.cfg.ErrorPage(w, r, fault.Of(info.cause))
 		}
 	}
 	took := time.Since(began)
 	method := knownMethod(r.Method)
 	if e.cfg.Observe != nil {
-		e.cfg.Observe(info.route, method, w.status, took)
+		e.cfg.Observe(info.route, method, w.Status, took)
 	}
-	info.span.End(method, info.route, info.ID, w.status)
+	info.span.End(method, info.route, info.ID, w.Status)
 	level := slog.LevelInfo
 	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs, slog.String("request", info.ID), slog.String("method", method), slog.String("route", info.route),
-		slog.Int("status", w.status), slog.Duration("took", took), slog.String("ip", info.IP))
+		slog.Int("status", w.Status), slog.Duration("took", took), slog.String("ip", info.IP))
 	if info.Client != "" {
 		attrs = append(attrs, slog.String("client_id", info.Client))
 	}
@@ -173,7 +173,7 @@ func (e *Edge) finish(w *recorder, r *http.Request, info *Request, began time.Ti
 	}
 	if info.cause != nil {
 		attrs = append(attrs, slog.String("cause", info.cause.Error()))
-		if w.status >= http.StatusInternalServerError && !fault.Is(info.cause, fault.Unavailable) {
+		if w.Status >= http.StatusInternalServerError && !fault.Is(info.cause, fault.Unavailable) {
 			level = slog.LevelError
 		}
 	}
@@ -218,28 +218,3 @@ func knownMethod(m string) string {
 	}
 	return "other"
 }
-
-// recorder remembers the status.
-type recorder struct {
-	http.ResponseWriter
-	status int
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	return r.ResponseWriter.Write(b)
-}
-
-// Unwrap serves http.ResponseController.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

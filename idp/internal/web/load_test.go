@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,31 +23,45 @@ func TestEdge_RequestsOutOfBoundsReachNoHandler(t *testing.T) {
 	b := newEdge(t, "https://id.example")
 	reached := false
 	h := b.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
-	send := func(query, body, accept string, fields int) *httptest.ResponseRecorder {
+	kind := "application/x-www-form-urlencoded"
+	send := func(query, body, accept string, fields ...string) *httptest.ResponseRecorder {
 		reached = false
 		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "https://id.example/token?"+query, strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Content-Type", kind)
 		r.Header.Set("Accept", accept)
-		for i := range fields {
-			r.Header.Set("X-Field-"+strconv.Itoa(i), "x")
+		for _, f := range fields {
+			r.Header.Add(f, "x")
 		}
 		h.ServeHTTP(w, r)
 		return w
 	}
 	hundred := strings.Repeat("a=&", 99) + "a="
-	if w := send(hundred, hundred, "", 98); w.Code != http.StatusOK || !reached {
+	names, same := make([]string, 99), slices.Repeat([]string{"X-Field"}, 99)
+	for i := range names {
+		names[i] = "X-Field-" + strconv.Itoa(i)
+	}
+	if w := send(hundred, hundred, "", names[:98]...); w.Code != http.StatusOK || !reached {
 		t.Errorf("within bounds: %d %s", w.Code, w.Body)
 	}
-	for what, c := range map[string]struct {
+	if w := send("", "", "", same[:98]...); w.Code != http.StatusOK || !reached {
+		t.Errorf("one field in as many lines as there may be: %d %s", w.Code, w.Body)
+	}
+	type refusal struct {
 		w      *httptest.ResponseRecorder
 		status int
 		text   string
-	}{
-		"query":        {send(hundred+"&", "", "", 0), http.StatusBadRequest, `{"error":"invalid_request","error_description":"the request has too many parameters`},
-		"form":         {send("", hundred+"&", "", 0), http.StatusBadRequest, `{"error":"invalid_request","error_description":"the request has too many parameters`},
-		"form, person": {send("", hundred+"&", "text/html", 0), http.StatusBadRequest, "the request has too many parameters"},
-		"fields":       {send("", "", "", 99), http.StatusRequestHeaderFieldsTooLarge, `{"error":"invalid_request","error_description":"the request has too many header fields`},
-	} {
+	}
+	refusals := map[string]refusal{
+		"query":        {send(hundred+"&", "", ""), http.StatusBadRequest, `{"error":"invalid_request","error_description":"the request has too many parameters`},
+		"form":         {send("", hundred+"&", ""), http.StatusBadRequest, `{"error":"invalid_request","error_description":"the request has too many parameters`},
+		"form, person": {send("", hundred+"&", "text/html"), http.StatusBadRequest, "the request has too many parameters"},
+		"fields":       {send("", "", "", names...), http.StatusRequestHeaderFieldsTooLarge, `{"error":"invalid_request","error_description":"the request has too many header fields`},
+		"lines":        {send("", "", "", same...), http.StatusRequestHeaderFieldsTooLarge, `{"error":"invalid_request","error_description":"the request has too many header fields`},
+	}
+	for _, kind = range []string{"Application/X-WWW-Form-URLEncoded", "application/x-www-form-urlencoded ;charset", " application/x-www-form-urlencoded"} { // ParseForm reads all of them
+		refusals[kind] = refusal{send("", hundred+"&", ""), http.StatusBadRequest, `{"error":"invalid_request"`}
+	}
+	for what, c := range refusals {
 		if c.w.Code != c.status || !strings.HasPrefix(c.w.Body.String(), c.text) || reached {
 			t.Errorf("%s: %d %s", what, c.w.Code, c.w.Body)
 		}
@@ -64,7 +79,9 @@ func TestEvents_RefuseWhatIsTooLargeOrTooDeepBeforeAnybodyReadsIt(t *testing.T) 
 	} {
 		reached = false
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "https://id.example/events/poll", strings.NewReader(body)))
+		r := httptest.NewRequest(http.MethodPost, "https://id.example/events/poll", strings.NewReader(body))
+		r.Header.Set("Content-Type", "Application/JSON")
+		h.ServeHTTP(w, r)
 		if w.Code != status || reached != (status == http.StatusOK) || (!reached && !strings.HasPrefix(w.Body.String(), `{"err":"invalid_request"`)) {
 			t.Errorf("%.30s: %d %s", body, w.Code, w.Body)
 		}

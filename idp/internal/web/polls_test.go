@@ -20,7 +20,7 @@ func TestPollsAreCountedUntilTheyOnlyWait(t *testing.T) {
 	release, entered := make(chan struct{}), make(chan struct{}, 2*pollPlaces)
 	h := b.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
-			web.Info(r.Context()).Waiting()
+			web.Info(r.Context()).Waits(true)
 		}
 		if r.URL.Path == "/events/poll" {
 			entered <- struct{}{}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/shed"
 )
 
@@ -24,19 +23,13 @@ func (e *Edge) Events(h Handler) http.Handler {
 	})
 }
 
-var errDeep = fault.New(fault.Invalid, "json_depth", "the JSON is nested too deeply")
-
 // readable refuses a body that is too large or nested too deeply, whoever sends it. Errors: that of a body that is too large,
-// errDeep.
+// shed.ErrDeep.
 func readable(r *http.Request) error {
-	text, err := shed.Text(r)
-	switch {
-	case tooLarge(err):
+	if _, err := shed.Text(r); tooLarge(err) {
 		return err
-	case shed.Deep(text):
-		return errDeep
 	}
-	return nil
+	return shed.JSONInBounds(r)
 }
 
 func writeEvents(w http.ResponseWriter, o *OAuthError) {

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"ellis.example/idp/internal/web"
 )
 
 // places is how many requests the edge works on at once.
@@ -17,6 +20,8 @@ func TestBeyondWhatCanBeWorkedOnRequestsAreTurnedAwayButKeysAndPollsAreNot(t *te
 	t.Parallel()
 	b := newEdge(t, "https://id.example")
 	release, entered := make(chan struct{}), make(chan struct{}, places)
+	current := func(context.Context) ([]byte, string, error) { return []byte("{}"), `"1"`, nil }
+	b.Publish("/jwks", &web.Document{Type: "application/json", Current: current})
 	h := b.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/held" {
 			entered <- struct{}{}
@@ -43,8 +48,9 @@ func TestBeyondWhatCanBeWorkedOnRequestsAreTurnedAwayButKeysAndPollsAreNot(t *te
 	if w := get("/.well-known/nothing"); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("a page that is not found: %d", w.Code)
 	}
-	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks", "/events/poll"} {
-		if w := get(path); w.Code != http.StatusOK {
+	for path, method := range map[string]string{"/jwks": http.MethodHead, "/events/poll": http.MethodGet, "/assets/x": http.MethodGet} { // HEAD goes to the router
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, httptest.NewRequest(method, "https://id.example"+path, nil)); w.Code != http.StatusOK {
 			t.Errorf("%s: %d", path, w.Code)
 		}
 	}
