@@ -62,7 +62,8 @@ func TestSignOut_NobodyIsToldThatTheyAreSignedOutWhileTheSessionMayLive(t *testi
 	form, cookie := b.get("/cases").form(t, "/signout"), b.cookie("portal_session")
 	uncertain := func(path string, p page) {
 		t.Helper()
-		if p.at() != path || p.status != http.StatusServiceUnavailable || p.header.Get("Retry-After") != "2" || !strings.Contains(p.body, "still be signed in") || !strings.Contains(p.body, `href="/signout"`) {
+		if p.at() != path || p.status != http.StatusServiceUnavailable || p.header.Get("Retry-After") != "2" || !strings.Contains(p.body, "still be signed in") || !strings.Contains(p.body, `href="/signout"`) ||
+			!strings.Contains(p.body, ">Sign out again<") || p.form(t, "/language").Get("back") != "/signout" {
 			t.Errorf("%s: %d at %s, Retry-After %q\n%s", path, p.status, p.at(), p.header.Get("Retry-After"), p.body)
 		}
 		if b.cookie("portal_session") != cookie {

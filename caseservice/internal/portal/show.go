@@ -119,7 +119,11 @@ func (p *Portal) failure(w http.ResponseWriter, r *http.Request, f *fault.Error)
 			Base: p.base(w, r, ""), Was: errors.Is(f, signin.ErrSessionEnded), Revoked: errors.Is(f, errTokenRefused), SignInURL: signInURL(here(r)),
 		}
 	case f.Kind == fault.Unavailable:
-		return ui.Unavailable{Base: p.anyBase(w, r, ""), Wait: f.RetryAfter, RetryURL: here(r), Support: support, Leaving: leaving(r)}
+		page := ui.Unavailable{Base: p.anyBase(w, r, ""), Wait: f.RetryAfter, RetryURL: here(r), Support: support, Leaving: leaving(r)}
+		if page.Leaving { // who reads another language has to be able to read this
+			page.Here = page.RetryURL
+		}
+		return page
 	case strings.HasPrefix(f.Code, "signin_"):
 		return ui.SignInProblem{Base: p.base(w, r, ""), Code: f.Code, RetryURL: signInURL(here(r)), Support: support}
 	}
