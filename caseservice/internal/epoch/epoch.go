@@ -41,8 +41,6 @@ var (
 type Reader interface {
 	// Epoch returns the present epoch.
 	Epoch(ctx context.Context) (Epoch, error)
-	// IsCopy reports whether the database is a copy that was not accepted yet.
-	IsCopy(ctx context.Context) (bool, error)
 }
 
 // Raise begins the next epoch. Condition: From is the present one. It stands alone in its transaction.

@@ -24,7 +24,7 @@ func (s *Store) Epoch(ctx context.Context) (epoch.Epoch, error) {
 	return e, err
 }
 
-// IsCopy implements epoch.Reader.
+// IsCopy reports whether the database is a copy that was not accepted yet.
 func (s *Store) IsCopy(ctx context.Context) (bool, error) {
 	_, is, err := scanEpoch(s.db.Row(ctx, epochNow).Scan)
 	return is, err

@@ -26,6 +26,8 @@ type Backend interface {
 	unit.Committer
 	// Ended returns the cases without an owner whose claim code ended unused.
 	Ended(ctx context.Context, now time.Time) ([]string, error)
+	// IsCopy reports whether the database is a copy that was not accepted yet.
+	IsCopy(ctx context.Context) (bool, error)
 }
 
 // Racers is how many try at once where only one may win.
