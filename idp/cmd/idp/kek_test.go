@@ -27,6 +27,7 @@ import (
 	"ellis.example/idp/internal/keyring"
 	"ellis.example/idp/internal/lease"
 	"ellis.example/idp/internal/seal"
+	"ellis.example/idp/internal/store/sqlstore"
 )
 
 // beside starts another provider of the same issuer over the same database, and returns the world as seen through it.
@@ -390,5 +391,50 @@ func TestKEK_AReplicaWithAnOldListSealsNothingUnderTheKeyThatGoes(t *testing.T) 
 	}
 	if r := w.rewrap(exitOK, "--dry-run", "--kek-file", kekFile(t, newKEK)); !r.Whole {
 		t.Errorf("something is left under the old key: %+v", r)
+	}
+}
+
+// Whoever serves says which keys it has until it ends, and then is waited for no more.
+func TestKEK_AReplicaThatServesIsKnownUntilItEnds(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	c.ok(nil, "migrate", "up")
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	ended := make(chan int, 1)
+	go func() {
+		var out, errs bytes.Buffer
+		ended <- run(ctx, append([]string{
+			"serve", "--issuer", "http://127.0.0.1:1", "--listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0", "--smtp-url", "smtp://127.0.0.1:1", "--mail-from", "x@example.org",
+		}, append(c.common, append(c.kek(), c.pepper()...)...)...), &out, &errs)
+	}()
+	old, err := os.ReadFile(c.kek()[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{8}, seal.KeySize))
+	rewrap := append([]string{"keys", "rewrap", "--kek-file", c.write("both", next+"\n"+string(old))}, c.common...)
+	st, err := sqlstore.Open(t.Context(), c.common[1], sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = st.Close() }()
+	for n := 0; ; n++ {
+		if known, err := st.Replicas(t.Context(), time.Now().Add(-time.Minute)); err == nil && len(known) == 1 {
+			break
+		} else if n == 200 {
+			t.Fatalf("nobody knows of the replica that serves: %v %v", known, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if _, errs, status := c.run(rewrap...); status != exitFailed || !strings.Contains(errs, "is unknown to") {
+		t.Errorf("%d %s", status, errs)
+	}
+	end()
+	if status := <-ended; status != exitOK {
+		t.Errorf("it ended with %d", status)
+	}
+	if _, errs, status := c.run(rewrap...); status != exitOK {
+		t.Errorf("it has ended, and is waited for: %d %s", status, errs)
 	}
 }
