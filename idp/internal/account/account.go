@@ -14,7 +14,7 @@ type Status string
 const (
 	Active   Status = "active"
 	Disabled Status = "disabled" // by an operator: signs in nowhere, all its tokens are dead
-	Locked   Status = "locked"   // by a restore: what happened to it since is not known, so it signs in nowhere until its owner recovers it
+	Locked   Status = "locked"   // by a restore: what happened to it since is not known, so it signs in nowhere until an operator opens it again
 	Closed   Status = "closed"   // ended by its owner; identifiers are freed, the id is never used again
 	// DisabledLocked is both: whoever takes one of them back leaves the other in place.
 	DisabledLocked Status = "disabled_locked"
