@@ -127,7 +127,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// Run starts the server again after Stop or Kill, on the same port and data, and waits until it answers.
+// Run starts the server again after Stop or Kill, on the same port and data, and waits until it takes writes.
 func (s *Server) Run() error {
 	var out bytes.Buffer
 	s.cmd = s.command("postgres", s.args...)
@@ -144,9 +144,10 @@ func (s *Server) Run() error {
 	defer db.Close()
 	for end := time.Now().Add(patience); ; {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		err = db.PingContext(ctx)
+		recovers := false // one that does answers already, and takes no writes
+		err = db.QueryRowContext(ctx, "SELECT pg_is_in_recovery()").Scan(&recovers)
 		cancel()
-		if err == nil {
+		if err == nil && !recovers {
 			return nil
 		}
 		select {
@@ -155,7 +156,7 @@ func (s *Server) Run() error {
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(end) {
-			return errors.Join(fmt.Errorf("postgres does not answer: %w: %s", err, out.String()), s.Kill())
+			return errors.Join(fmt.Errorf("postgres is not ready (recovers: %v): %w: %s", recovers, errors.Join(err, os.ErrDeadlineExceeded), out.String()), s.Kill())
 		}
 	}
 }
