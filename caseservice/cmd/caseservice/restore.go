@@ -21,8 +21,8 @@ import (
 // restoring is what was asked of restore.
 type restoring struct {
 	settings
-	from, ledger, unknown string
-	accept, lost          bool
+	from, ledger, unknown, lostAt string
+	accept, lost                  bool
 }
 
 func newRestoreCommand() *cobra.Command {
@@ -36,7 +36,11 @@ func newRestoreCommand() *cobra.Command {
 			"ledger, and in each checkpoint file.\n\n" +
 			"Without an export that reaches the last signed checkpoint nobody knows which claim codes were used: say with --unknown\n" +
 			"whether all that look unused end (end), and are made anew by `caseservice case code`, or stay (keep). Nobody claims for an\n" +
-			"hour after a restore, and for a day where tries are unknown.",
+			"hour after a restore, and for a day where tries are unknown.\n\n" +
+			"The same is asked where the witnesses end more than five minutes before the database was lost, because they may have\n" +
+			"stopped: say with --lost-at when it was in use last, where that is not now. And it is asked where another restore is among\n" +
+			"what was lost, unless the export goes on from the one that it read.\n\n" +
+			"Where the database was accepted and that could not be signed, the same call only signs it.",
 		Example: "  caseservice restore --from /backup/cases.db --database sqlite:/var/lib/caseservice/cases.db\n" +
 			"  caseservice restore --accept --database sqlite:/var/lib/caseservice/cases.db --code-key-file code.key \\\n" +
 			"    --checkpoint-file /witness/cases --ledger /witness/ledger.jsonl",
@@ -74,6 +78,7 @@ func (s *restoring) more(f *pflag.FlagSet) {
 	f.BoolVar(&s.accept, "accept", false, "make a restored database the one that counts")
 	f.StringVar(&s.ledger, "ledger", "", "file that `caseservice serve --ledger-export` or `ledger export` wrote")
 	f.StringVar(&s.unknown, "unknown", "", "what becomes of unused claim codes where nobody can know which were used: end or keep")
+	f.StringVar(&s.lostAt, "lost-at", "", "when the database was in use last, as 2026-11-28T05:59:00Z (default: now)")
 	f.BoolVar(&s.lost, "checkpoints-lost", false, "go on where a file of --checkpoint-file is not there or holds none, and begin it anew")
 }
 
@@ -104,16 +109,25 @@ func (s *restoring) place(ctx context.Context) (b backup, err error) {
 
 // acceptance is what `restore --accept` prints.
 type acceptance struct {
-	Epoch int64 `json:"epoch"`
-	Lost  int64 `json:"lost_at_least"`
+	Epoch  int64 `json:"epoch"`
+	Signed bool  `json:"signed,omitempty"` // it was accepted before, and only the signatures were missing
+	Lost   int64 `json:"lost_at_least"`
 	epoch.Replay
-	Unused     string    `json:"unused_codes"` // in the copy: known, ended, kept
-	ClaimsFrom time.Time `json:"claims_from"`
+	Unused     string    `json:"unused_codes,omitempty"` // in the copy: known, ended, kept
+	Until      time.Time `json:"known_until,omitzero"`
+	ClaimsFrom time.Time `json:"claims_from,omitzero"`
 }
 
 func (a acceptance) text() string {
-	return fmt.Sprintf("epoch %d: at least %d entries were lost\n%d owners and %d tries again; unused claim codes: %s; claims are taken from %s on\ncases to import again: %s",
-		a.Epoch, a.Lost, len(a.Owners), a.Tries, a.Unused, a.ClaimsFrom.Format(time.RFC3339), strings.Join(a.Gone, " "))
+	if a.Signed {
+		return fmt.Sprintf("epoch %d was accepted before: only the signatures were missing", a.Epoch)
+	}
+	known := "nothing is known of the time that was lost"
+	if !a.Until.IsZero() {
+		known = "what happened until " + a.Until.Format(time.RFC3339) + " is known"
+	}
+	return fmt.Sprintf("epoch %d: at least %d entries were lost; %s\n%d owners and %d tries again; unused claim codes: %s; claims are taken from %s on\ncases to import again: %s",
+		a.Epoch, a.Lost, known, len(a.Owners), a.Tries, a.Unused, a.ClaimsFrom.Format(time.RFC3339), strings.Join(a.Gone, " "))
 }
 
 // accepted accepts a restored database and signs that in every witness.
@@ -127,13 +141,18 @@ func (s *restoring) accepted(ctx context.Context, key []byte) (done acceptance, 
 	if err != nil {
 		return done, err
 	}
-	q, err := s.request(ctx, store, o)
+	l, err := s.readLost(ctx, store, o)
 	if err != nil {
 		return done, err
 	}
-	e, err := epoch.Accept(ctx, epoch.Deps{Store: store, Commit: store, Clock: clock.System{}}, q)
-	if err != nil {
+	if done.Signed, err = l.onlySign(ctx, store, o); err != nil {
 		return done, err
+	}
+	e := l.epoch
+	if done.Epoch = e.N; !done.Signed {
+		if e, done, err = s.raised(ctx, store, l, o); err != nil {
+			return done, err
+		}
 	}
 	heads, err := store.Heads(ctx)
 	if err == nil {
@@ -142,5 +161,15 @@ func (s *restoring) accepted(ctx context.Context, key []byte) (done acceptance, 
 	if err != nil {
 		return done, fmt.Errorf("the database is accepted, but that could not be signed: run this again (%w)", err)
 	}
-	return acceptance{e.N, q.Lost, q.Replay, q.Codes(), q.ClaimsFrom(e)}, nil
+	return done, nil
+}
+
+// raised begins the next epoch.
+func (s *restoring) raised(ctx context.Context, store *sqlstore.Store, l lostTime, o witness.Files) (e epoch.Epoch, done acceptance, err error) {
+	q, err := s.request(l, o)
+	if err != nil {
+		return e, done, err
+	}
+	e, err = epoch.Accept(ctx, epoch.Deps{Store: store, Commit: store, Clock: clock.System{}}, q)
+	return e, acceptance{e.N, false, q.Lost, q.Replay, q.Codes(), q.Told, q.ClaimsFrom(e)}, err
 }

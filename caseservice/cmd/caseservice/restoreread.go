@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
-	"ellis.example/caseservice/internal/chain"
+	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/config"
 	"ellis.example/caseservice/internal/epoch"
 	"ellis.example/caseservice/internal/ledger"
@@ -40,44 +41,104 @@ func (s *restoring) outside(codeKey []byte) (f witness.Files, origin string, err
 	return f, origin, nil
 }
 
-// request reads what is known of the time that was lost. Where that may not be all, the operator has to say what to do about
-// it. Errors: *config.Error.
-func (s *restoring) request(ctx context.Context, store *sqlstore.Store, o witness.Files) (q epoch.Request, err error) {
-	q.Entry = operation(epoch.ActAccept)
-	heads, err := store.Heads(ctx)
-	if err != nil {
-		return q, err
+// lostTime is what is known of a restored database and of the time that it has lost.
+type lostTime struct {
+	witness.Database
+	witness.Lost
+
+	plan   epoch.Replay
+	epoch  epoch.Epoch
+	latest bool // nothing is recorded behind the acceptance that began its epoch
+	gap    string
+}
+
+// readLost looks at a restored database, its checkpoints and the export of its ledger.
+func (s *restoring) readLost(ctx context.Context, store *sqlstore.Store, o witness.Files) (l lostTime, err error) {
+	if l.epoch, err = store.Epoch(ctx); err != nil {
+		return l, err
 	}
-	if q.Since, err = store.LastEntry(ctx); err != nil {
-		return q, err
+	l.Now = clock.System{}.Now()
+	if l.Heads, err = store.Heads(ctx); err != nil {
+		return l, err
 	}
-	q.Lost = o.Behind(heads)
-	gap := "no exported ledger is named (--ledger)"
-	if s.ledger != "" {
-		var ends map[string]chain.Head
-		if q.Replay, ends, err = readLater(s.ledger, heads); err != nil {
-			return q, fmt.Errorf("%s: %w", s.ledger, err)
+	if err := l.readAccepted(ctx, store); err != nil {
+		return l, err
+	}
+	if s.ledger == "" {
+		l.gap = "no exported ledger is named (--ledger)"
+		return l, nil
+	}
+	if l.Lost, err = o.ReadLater(s.ledger, l.Database, epoch.Tell); err != nil {
+		return l, fmt.Errorf("%s: %w", s.ledger, err)
+	}
+	var later []ledger.Stored
+	for _, r := range l.Records {
+		e, err := ledger.Decode(r.Writer, r.Seq, r.Body)
+		if err != nil {
+			return l, fmt.Errorf("%s: %w", s.ledger, err)
 		}
-		q.Lost = max(q.Lost, q.Replay.Events)
-		gap = o.Gap(ends)
+		later = append(later, e)
 	}
-	if gap == "" {
+	l.plan, l.gap = epoch.Later(later), o.Gap(l.Database, l.Lost)
+	return l, nil
+}
+
+// readAccepted finds the acceptance that began the epoch of the database, and when its last entry was.
+func (l *lostTime) readAccepted(ctx context.Context, store *sqlstore.Store) error {
+	last, err := store.Tail(ctx, nil, 1)
+	if err != nil || len(last) == 0 {
+		return err
+	}
+	l.Last = last[0].At
+	if l.epoch.At.IsZero() {
+		return nil
+	}
+	accepts, err := store.Since(ctx, l.epoch.At.Add(-time.Second), epoch.ActAccept)
+	for _, e := range accepts {
+		if a := epoch.Acceptance(e); a != nil && a.Epoch == l.epoch.N {
+			l.Accepted, l.latest = a, a.Writer == last[0].Writer && a.Seq == last[0].Seq
+		}
+	}
+	return err
+}
+
+// onlySign reports whether the database was accepted already, nothing was lost since, and that is only not signed everywhere.
+func (l *lostTime) onlySign(ctx context.Context, store *sqlstore.Store, o witness.Files) (bool, error) {
+	if l.Accepted == nil || !l.latest || len(l.Records) > 0 {
+		return false, nil
+	}
+	if is, err := store.IsCopy(ctx); err != nil || is {
+		return false, err
+	}
+	return o.Unsigned(ctx, store, l.Database)
+}
+
+// request says how to accept. Where what is known may not be all, the operator has to say what to do about it. Errors:
+// *config.Error.
+func (s *restoring) request(l lostTime, o witness.Files) (q epoch.Request, err error) {
+	q = epoch.Request{
+		Entry: operation(epoch.ActAccept), Replay: l.plan, Lost: max(o.Behind(l.Database), l.plan.Events), Since: l.Last, Told: l.Until, Read: l.Read,
+	}
+	used := l.Now
+	if s.lostAt != "" {
+		if q.LostAt, err = time.Parse(time.RFC3339, s.lostAt); err != nil || q.LostAt.After(l.Now) {
+			return q, &config.Error{Where: "--lost-at", Problem: "write a time that has been, as 2026-11-28T05:59:00Z"}
+		}
+		if used = q.LostAt; l.Until.After(used.Add(witness.Patience)) {
+			return q, &config.Error{Where: "--lost-at", Problem: "the database was still in use at " + l.Until.UTC().Format(time.RFC3339) + ", as its ledger says"}
+		}
+	}
+	if l.gap == "" {
+		if l.gap = l.Stopped(used); l.gap != "" && s.lostAt == "" {
+			l.gap += ", where --lost-at does not say less"
+		}
+	}
+	if l.gap == "" {
 		return q, nil
 	}
 	if s.unknown == "" {
-		return q, &config.Error{Where: "--unknown", Problem: fmt.Sprintf("nobody can know which claim codes were used: %s; say whether those that look unused end or are kept", gap)}
+		return q, &config.Error{Where: "--unknown", Problem: fmt.Sprintf("nobody can know which claim codes were used: %s; say whether those that look unused end or are kept", l.gap)}
 	}
 	q.Unknown, q.EndCodes = true, s.unknown == "end"
 	return q, nil
-}
-
-// readLater reads the entries of an export that the database does not have.
-func readLater(file string, heads []chain.Head) (epoch.Replay, map[string]chain.Head, error) {
-	var later []ledger.Stored
-	ends, err := witness.ReadLater(file, heads, func(r chain.Record) error {
-		e, err := ledger.Decode(r.Writer, r.Seq, r.Body)
-		later = append(later, e)
-		return err
-	})
-	return epoch.Later(later), ends, err
 }

@@ -2,6 +2,7 @@ package epoch
 
 import (
 	"slices"
+	"time"
 
 	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/ident"
@@ -37,11 +38,10 @@ type Owner struct {
 	Sub  string `json:"sub"`
 }
 
-// Later reads a plan out of the entries that were lost, in any order.
+// Later reads a plan out of the entries that were lost, each writer's in its order.
 func Later(entries []ledger.Stored) Replay {
-	slices.SortStableFunc(entries, func(a, b ledger.Stored) int { return a.At.Compare(b.At) })
 	p := Replay{Events: int64(len(entries))}
-	for _, e := range entries {
+	for _, e := range inOrder(entries) {
 		switch {
 		case e.Act == string(cases.ActClaim) && e.Outcome == ledger.Refused && e.Reason == reasonCode:
 			p.Tries++
@@ -51,6 +51,28 @@ func Later(entries []ledger.Stored) Replay {
 		}
 	}
 	return p
+}
+
+// inOrder sorts entries by time, so that who was first is first. Where a writer's clock was set back, its chain says what
+// came later: no entry is older than the one before it.
+func inOrder(entries []ledger.Stored) (out []ledger.Stored) {
+	type placed struct {
+		ledger.Stored
+		at time.Time
+	}
+	var list []placed
+	last := map[string]time.Time{}
+	for _, e := range entries {
+		if e.At.After(last[e.Writer]) {
+			last[e.Writer] = e.At
+		}
+		list = append(list, placed{e, last[e.Writer]})
+	}
+	slices.SortStableFunc(list, func(a, b placed) int { return a.at.Compare(b.at) })
+	for _, p := range list {
+		out = append(out, p.Stored)
+	}
+	return out
 }
 
 // note takes what somebody did into the plan. What concerns a case that is gone changes no row.

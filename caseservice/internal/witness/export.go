@@ -205,17 +205,6 @@ func readLines(r io.Reader, each func(chain.Record) error) (n int64, err error) 
 // ReadExport verifies an export and calls each for its records, each writer's in order. It returns where every chain of it
 // ends. Errors: what each returns; *chain.Broken; those of the file.
 func ReadExport(file string, each func(chain.Record) error) (ends map[string]chain.Head, err error) {
-	f, err := os.Open(file) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	ends = map[string]chain.Head{}
-	_, err = readLines(f, func(r chain.Record) error {
-		if err := follow(ends, r); err != nil {
-			return err
-		}
-		return each(r)
-	})
+	ends, _, err = readExport(file, each)
 	return ends, err
 }

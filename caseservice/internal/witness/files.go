@@ -3,6 +3,7 @@
 package witness
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -15,36 +16,70 @@ type Files struct {
 	Last  []Checkpoint // of each that holds any
 	Lost  []string     // those that are not there, or hold none
 
-	key *Key
+	key    *Key
+	last   map[string]Checkpoint // by name
+	signed map[chain.Head]bool   // what any checkpoint of any file ever said
+	places map[place]bool        // and of which records
 }
 
-// OpenFiles reads the last checkpoint of each file. Errors: those of Last, with the name of the file.
+// place is where a record stands.
+type place struct {
+	writer string
+	seq    int64
+}
+
+// OpenFiles verifies and reads every checkpoint of each file. Errors: those of ReadAll, with the name of the file.
 func OpenFiles(names []string, k *Key) (Files, error) {
-	f := Files{Names: names, key: k}
+	f := Files{Names: names, key: k, last: map[string]Checkpoint{}, signed: map[chain.Head]bool{}, places: map[place]bool{}}
 	for _, name := range names {
 		c, kept, err := Last(name, k)
-		switch {
-		case err != nil:
+		if err != nil {
 			return f, fmt.Errorf("%s: %w", name, err)
-		case kept:
-			f.Last = append(f.Last, c)
-		default:
+		}
+		if !kept {
 			f.Lost = append(f.Lost, name)
+			continue
+		}
+		f.Last, f.last[name] = append(f.Last, c), c
+		all, err := ReadAll(name, k)
+		if err != nil {
+			return f, fmt.Errorf("%s: %w", name, err)
+		}
+		for _, c := range all {
+			f.learn(c)
 		}
 	}
 	return f, nil
 }
 
-// Behind returns how many records a database with these heads lacks, at least, of what was signed.
-func (f Files) Behind(heads []chain.Head) (n int64) {
+func (f Files) learn(c Checkpoint) {
+	for _, h := range c.Heads {
+		f.signed[h], f.places[place{h.Writer, h.Seq}] = true, true
+	}
+}
+
+// agrees checks a record against all that was ever signed. One that a restore threw away may have had the same number: then
+// both were signed. Errors: *chain.Broken.
+func (f Files) agrees(r chain.Record) error {
+	if f.places[place{r.Writer, r.Seq}] && !f.signed[chain.Head{Writer: r.Writer, Seq: r.Seq, Hash: r.Hash}] {
+		return &chain.Broken{Writer: r.Writer, Seq: r.Seq, Why: "the export does not have what a checkpoint signed"}
+	}
+	return nil
+}
+
+// Behind returns how many records a database lacks, at least, of what was signed since it was accepted last.
+func (f Files) Behind(d Database) (n int64) {
 	for _, c := range f.Last {
-		n = max(n, c.Lost(heads))
+		if !d.Accepted.tookBack(c) {
+			n = max(n, c.Lost(d.Heads))
+		}
 	}
 	return n
 }
 
-// Gap says what an export that ends at ends lacks of what was signed, or "" when it has all.
-func (f Files) Gap(ends map[string]chain.Head) string {
+// Gap says what a database and the export of it lack of what was signed, or why nobody can say that the export has all; ""
+// when it has.
+func (f Files) Gap(d Database, l Lost) string {
 	switch {
 	case len(f.Names) == 0:
 		return "no signed checkpoint says how far the export has to reach (--checkpoint-file)"
@@ -52,44 +87,47 @@ func (f Files) Gap(ends map[string]chain.Head) string {
 		return "what was signed in " + strings.Join(f.Lost, ", ") + " is lost"
 	}
 	for _, c := range f.Last {
+		if d.Accepted.tookBack(c) {
+			continue
+		}
 		for _, h := range c.Heads {
-			if ends[h.Writer].Seq < h.Seq {
-				return fmt.Sprintf("the export of writer %s ends at %d, a checkpoint knows record %d", h.Writer, ends[h.Writer].Seq, h.Seq)
+			if l.ends[h.Writer] < h.Seq {
+				return fmt.Sprintf("the export of writer %s ends at %d, a checkpoint knows record %d", h.Writer, l.ends[h.Writer], h.Seq)
 			}
 		}
 	}
-	return ""
+	return l.doubt
 }
 
-// Sign appends a checkpoint to every file.
+// Unsigned reports whether a database has all that was signed, but for what its acceptance took back, and a file does not
+// tell of that acceptance: the command that accepted it ended before it had signed everywhere. Errors: those of the log.
+func (f Files) Unsigned(ctx context.Context, log Log, d Database) (bool, error) {
+	unsigned := len(f.Lost) > 0
+	for _, c := range f.Last {
+		if d.Accepted.tookBack(c) {
+			unsigned = true
+			continue
+		}
+		if missing, err := c.Behind(ctx, log); err != nil || missing != "" {
+			return false, err
+		}
+	}
+	return unsigned, nil
+}
+
+// Sign appends the checkpoint of an acceptance to every file that does not have it.
 func (f Files) Sign(c Checkpoint) error {
 	text, err := f.key.Sign(c)
 	if err != nil {
 		return err
 	}
 	for _, name := range f.Names {
+		if was := f.last[name]; was.Epoch == c.Epoch && was.At.Equal(c.At) {
+			continue
+		}
 		if err := Append(name, text); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// ReadLater calls each for the records of an export that a database with these heads does not have, and returns where the
-// export ends. What both have must be the same. Errors: *chain.Broken; those of ReadExport and of each.
-func ReadLater(file string, heads []chain.Head, each func(chain.Record) error) (ends map[string]chain.Head, err error) {
-	have := map[string]chain.Head{}
-	for _, h := range heads {
-		have[h.Writer] = h
-	}
-	return ReadExport(file, func(r chain.Record) error {
-		at := have[r.Writer]
-		switch {
-		case r.Seq == at.Seq && r.Hash != at.Hash:
-			return &chain.Broken{Writer: r.Writer, Seq: r.Seq, Why: "the export is of another database, or one of the two was changed"}
-		case r.Seq <= at.Seq:
-			return nil
-		}
-		return each(r)
-	})
 }

@@ -66,6 +66,9 @@ func verified(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 	if err != nil {
 		return err
 	}
+	if most > 0 && str(cmd, "checkpoint-file") == "" && str(cmd, "audit") == "" {
+		return errUsage{errors.New("--max-age: name the copies that may not be older, with --checkpoint-file, --audit or both")}
+	}
 	outside, err := outsideCopies(ctx, cmd, st, points)
 	if err != nil {
 		return err
@@ -154,7 +157,11 @@ func readCheckpoints(cmd *cobra.Command, st *sqlstore.Store) ([]witness.Checkpoi
 	if err != nil {
 		return nil, err
 	}
-	return witness.ReadAll(file, k)
+	points, err := witness.ReadAll(file, k)
+	if err == nil && len(points) == 0 {
+		err = fmt.Errorf("%s: no checkpoint is there: the name is wrong, or a witness is gone", file)
+	}
+	return points, err
 }
 
 func newAuditExport() *cobra.Command {

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"ellis.example/idp/internal/audit"
-	"ellis.example/idp/internal/chain"
 	"ellis.example/idp/internal/clock"
 	epochs "ellis.example/idp/internal/epoch"
 	"ellis.example/idp/internal/keyring"
@@ -34,7 +33,13 @@ registered again, and accounts whose password or authenticator app changed are l
 A checkpoint file that is not there or holds none is a mistake, unless --checkpoints-lost says that it is
 gone; then, as without an export that reaches the last signed checkpoint, nobody knows what was lost: say with
 --unknown whether to lock every account and take every client's secret away (lock), or to leave them as
-they were when the copy was made (keep). Unused recovery codes end either way.`,
+they were when the copy was made (keep). Unused recovery codes end either way.
+
+The same is asked where the witnesses end more than five minutes before the database was lost, because they may
+have stopped: say with --lost-at when it was in use last, where that is not now. And it is asked where another
+restore is among what was lost, unless the export goes on from the one that it read.
+
+Where the database was accepted and that could not be signed, the same call only signs it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			accept, err := cmd.Flags().GetBool("accept")
 			switch {
@@ -56,6 +61,7 @@ they were when the copy was made (keep). Unused recovery codes end either way.`,
 	f.Bool("checkpoints-lost", false, "go on where a file of --checkpoint-file is not there or holds none, and begin it anew")
 	f.Bool("accept", false, "make a restored database the one that counts")
 	f.String("audit", "", "file that `idp audit export` wrote")
+	f.String("lost-at", "", "when the database was in use last, as 2026-11-28T05:59:00Z (default: now)")
 	f.String("unknown", "", "what becomes of accounts of which nobody can know: lock or keep")
 	return cmd
 }
@@ -91,22 +97,30 @@ func accepted(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 	if err != nil {
 		return err
 	}
-	files, err := cmd.Flags().GetStringSlice("checkpoint-file")
+	w, err := openWitnesses(cmd, ring, issuer)
 	if err != nil {
 		return err
 	}
-	w, err := openWitnesses(ring, issuer, files)
+	l, err := readLost(ctx, cmd, st, w)
 	if err != nil {
 		return err
 	}
-	gone, err := cmd.Flags().GetBool("checkpoints-lost")
-	if err != nil {
+	sign := func(e epochs.Epoch) error {
+		heads, err := st.Heads(ctx)
+		if err != nil {
+			return err
+		}
+		return w.Sign(witness.Checkpoint{Origin: issuer.String(), At: e.At, Heads: heads, Epoch: e.N})
+	}
+	if e, done, err := l.onlySign(ctx, st, w); err != nil {
 		return err
+	} else if done {
+		if err := sign(e); err != nil {
+			return fmt.Errorf("the database is accepted, but that can still not be signed: run this again (%w)", err)
+		}
+		return say(cmd, map[string]any{"epoch": e.N, "signed": true}, fmt.Sprintf("epoch %d was accepted at %s: only the signatures were missing", e.N, e.At.Format(time.RFC3339)))
 	}
-	if len(w.Lost) > 0 && !gone {
-		return errUsage{fmt.Errorf("--checkpoint-file: %s: no checkpoint is there; where they are lost, say so with --checkpoints-lost", strings.Join(w.Lost, ", "))}
-	}
-	q, lost, err := lostTime(ctx, cmd, st, w)
+	q, err := l.request(cmd)
 	if err != nil {
 		return err
 	}
@@ -114,26 +128,42 @@ func accepted(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 	if err != nil {
 		return err
 	}
-	heads, err := st.Heads(ctx)
-	if err == nil {
-		err = w.Sign(witness.Checkpoint{Origin: issuer.String(), At: e.At, Heads: heads, Epoch: e.N})
-	}
-	if err != nil {
+	if err := sign(e); err != nil {
 		return fmt.Errorf("the database is accepted, but that could not be signed: run this again (%w)", err)
 	}
+	return sayAccepted(cmd, e, q, max(w.Behind(l.Database), q.Replay.Events))
+}
+
+// sayAccepted prints what was lost and what became of it.
+func sayAccepted(cmd *cobra.Command, e epochs.Epoch, q epochs.Request, lost int64) error {
 	out := struct {
 		Epoch int64 `json:"epoch"`
 		Lost  int64 `json:"lost_at_least"`
 		epochs.Replay
 		Unknown string `json:"unknown,omitempty"`
-	}{e.N, max(lost, q.Replay.Events), q.Replay, str(cmd, "unknown")}
-	return say(cmd, out, fmt.Sprintf("epoch %d: at least %d events were lost", out.Epoch, out.Lost),
+		Until   string `json:"known_until,omitempty"`
+	}{e.N, lost, q.Replay, str(cmd, "unknown"), ""}
+	known := "nothing is known of the time that was lost"
+	if !q.Told.IsZero() {
+		out.Until = q.Told.UTC().Format(time.RFC3339)
+		known = "what happened until " + out.Until + " is known"
+	}
+	return say(cmd, out, fmt.Sprintf("epoch %d: at least %d events were lost; %s", out.Epoch, out.Lost, known),
 		fmt.Sprintf("locked %d accounts, disabled %d, ended recovery codes of %d, withdrew %d consents", len(out.Locked), len(out.Disabled), len(out.Recovery), len(out.Consents)),
 		"clients without secret: "+strings.Join(out.Secrets, " "), "clients disabled: "+strings.Join(out.Clients, " "), "APIs that lost something: "+strings.Join(out.APIs, " "), "not there any more: "+strings.Join(out.Gone, " "))
 }
 
-// openWitnesses reads the files outside the database that say what it held.
-func openWitnesses(ring *keyring.Ring, issuer *url.URL, files []string) (w witness.Files, err error) {
+// openWitnesses reads the files outside the database that say what it held. One that is not there is a mistake, unless it is
+// said to be lost.
+func openWitnesses(cmd *cobra.Command, ring *keyring.Ring, issuer *url.URL) (w witness.Files, err error) {
+	files, err := cmd.Flags().GetStringSlice("checkpoint-file")
+	if err != nil {
+		return w, err
+	}
+	gone, err := cmd.Flags().GetBool("checkpoints-lost")
+	if err != nil {
+		return w, err
+	}
 	seed, err := ring.Secret("checkpoint")
 	if err != nil {
 		return w, err
@@ -142,43 +172,11 @@ func openWitnesses(ring *keyring.Ring, issuer *url.URL, files []string) (w witne
 	if err != nil {
 		return w, err
 	}
-	return witness.OpenFiles(files, key)
-}
-
-// lostTime reads what is known of the time that was lost. Where that may not be all, the caller has to say what to do about it.
-func lostTime(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, w witness.Files) (q epochs.Request, lost int64, err error) {
-	q.Actor = operator()
-	heads, err := st.Heads(ctx)
-	if err != nil {
-		return q, 0, err
+	if w, err = witness.OpenFiles(files, key); err != nil {
+		return w, err
 	}
-	lost = w.Behind(heads)
-	gap := "no exported audit is named (--audit)"
-	if file := str(cmd, "audit"); file != "" {
-		var ends map[string]chain.Head
-		if q.Replay, ends, err = readLater(file, heads); err != nil {
-			return q, 0, fmt.Errorf("%s: %w", file, err)
-		}
-		gap = w.Gap(ends)
+	if len(w.Lost) > 0 && !gone {
+		return w, errUsage{fmt.Errorf("--checkpoint-file: %s: no checkpoint is there; where they are lost, say so with --checkpoints-lost", strings.Join(w.Lost, ", "))}
 	}
-	switch u := str(cmd, "unknown"); {
-	case u != "" && u != "lock" && u != "keep":
-		return q, 0, errUsage{errors.New("--unknown: write lock or keep")}
-	case gap != "" && u == "":
-		return q, 0, errUsage{fmt.Errorf("nobody can know all that was lost: %s; say with --unknown whether to lock every account or to keep all as they are", gap)}
-	case gap != "":
-		q.Unknown, q.Lock = true, u == "lock"
-	}
-	return q, lost, nil
-}
-
-// readLater reads the events of an export that the database does not have.
-func readLater(file string, heads []chain.Head) (epochs.Replay, map[string]chain.Head, error) {
-	var later []audit.Stored
-	ends, err := witness.ReadLater(file, heads, func(r chain.Record) error {
-		e, err := audit.Decode(r.Writer, r.Seq, r.Body)
-		later = append(later, e)
-		return err
-	})
-	return epochs.Later(later), ends, err
+	return w, nil
 }

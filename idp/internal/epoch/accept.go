@@ -3,12 +3,14 @@ package epoch
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/feed"
 	"ellis.example/idp/internal/unit"
+	"ellis.example/idp/internal/witness"
 )
 
 // Store is what accepting reads.
@@ -35,6 +37,10 @@ type Deps struct {
 type Request struct {
 	Actor  string // for the audit
 	Replay Replay // what the exported audit says; empty where there is none
+	// Told is up to when records tell, and Read the export that was read: a restore of an older copy has to find what this one
+	// knew. LostAt is when it was lost, where the operator said so.
+	Told, LostAt time.Time
+	Read         witness.Mark
 	// Unknown is set where the export may lack something: unused recovery codes end.
 	Unknown bool
 	// Lock is set where accounts of which nobody can know are locked, rather than left as they were when the copy was made.
@@ -62,8 +68,7 @@ func Accept(ctx context.Context, d Deps, q Request) (Epoch, error) {
 	if err != nil {
 		return Epoch{}, err
 	}
-	e := audit.Event{Type: "epoch.raised", Outcome: audit.Allowed, Actor: q.Actor, Detail: q.Replay.detail()}
-	e.Detail["epoch"], e.Detail["unknown"] = num(to.N), unknown(q)
+	e := audit.Event{Type: typeRaised, Outcome: audit.Allowed, Actor: q.Actor, Detail: q.detail(to)}
 	writes := append(append([]unit.Write{r}, keys...), again...)
 	writes = append(writes, feed.NewEpoch(num(to.N)))
 	err = d.Commit.Commit(ctx, unit.Unit{Writes: writes, Event: e})
@@ -73,6 +78,25 @@ func Accept(ctx context.Context, d Deps, q Request) (Epoch, error) {
 	return to, err
 }
 
+// detail is what the audit keeps of an acceptance.
+func (q Request) detail(to Epoch) map[string]string {
+	d := q.Replay.detail()
+	d["epoch"], d["unknown"] = num(to.N), unknown(q)
+	if !q.Told.IsZero() {
+		d["known_until"] = q.Told.UTC().Format(time.RFC3339)
+	}
+	if !q.LostAt.IsZero() {
+		d["lost_at"] = q.LostAt.UTC().Format(time.RFC3339)
+	}
+	if q.Read != (witness.Mark{}) {
+		d["export"] = q.Read.String()
+	}
+	return d
+}
+
+// nothingUnknown is what unknown says where the export told all.
+const nothingUnknown = "none"
+
 // unknown says what became of accounts that nobody can know of.
 func unknown(q Request) string {
 	switch {
@@ -81,7 +105,7 @@ func unknown(q Request) string {
 	case q.Unknown:
 		return "kept"
 	}
-	return "none"
+	return nothingUnknown
 }
 
 func num(n int64) string { return strconv.FormatInt(n, 10) }

@@ -10,15 +10,18 @@ import (
 	"ellis.example/idp/internal/account"
 	"ellis.example/idp/internal/api"
 	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/chain"
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/epoch"
 	"ellis.example/idp/internal/feed"
 	"ellis.example/idp/internal/unit"
+	"ellis.example/idp/internal/witness"
 )
 
 // restored is a database that was set back to its first epoch, with no keys and nobody in it.
 type restored struct {
 	epoch.Store
+	event    audit.Event
 	lines    []string
 	people   map[string]account.Status
 	apis     []api.API
@@ -30,6 +33,7 @@ func (*restored) Epoch(context.Context) (epoch.Epoch, error)              { retu
 func (*restored) Replacement(context.Context) (w []unit.Write, err error) { return w, nil }
 
 func (r *restored) Commit(_ context.Context, u unit.Unit) error {
+	r.event, _ = u.Event.(audit.Event)
 	for _, w := range u.Writes {
 		switch w := w.(type) {
 		case feed.RaiseEpoch:
@@ -108,14 +112,18 @@ func TestAccept_AnAPIKeepsOnlyWhatItStillHad(t *testing.T) {
 		return []api.API{a}
 	}
 	for name, c := range map[string]struct {
-		said []map[string]string // by each change, in order
+		said []map[string]string // by each change; the clock goes backwards
 		want []api.API
 	}{
 		"nothing":                             {nil, nil},
 		"words alone":                         {[]map[string]string{facts(nil)}, nil},
 		"a scope":                             {[]map[string]string{facts(map[string]string{"scopes": "read"})}, with("server", "read")},
 		"a scope, for another":                {[]map[string]string{facts(map[string]string{"scopes": "write delete"})}, with("server", "write")},
-		"a scope, and got it again":           {[]map[string]string{facts(map[string]string{"scopes": "read"}), facts(nil)}, nil},
+		"a scope, and got it again":           {[]map[string]string{facts(map[string]string{"scopes": "read"}), facts(nil)}, with("server", "read")},
+		"a scope, by a clock set back":        {[]map[string]string{facts(nil), facts(map[string]string{"scopes": "read"})}, with("server", "read")},
+		"one scope, then the other":           {[]map[string]string{facts(map[string]string{"scopes": "read"}), facts(map[string]string{"scopes": "write"})}, with("server")},
+		"its server, and got it again":        {[]map[string]string{facts(map[string]string{"server": ""}), facts(nil)}, with("", "read", "write")},
+		"its audience, and got it again":      {[]map[string]string{facts(map[string]string{"audience": "https://api.example.net"}), facts(nil)}, with("server")},
 		"its server":                          {[]map[string]string{facts(map[string]string{"server": ""})}, with("", "read", "write")},
 		"its server, for another":             {[]map[string]string{facts(map[string]string{"server": "second"})}, with("", "read", "write")},
 		"its audience":                        {[]map[string]string{facts(map[string]string{"audience": "https://api.example.net"})}, with("server")},
@@ -125,12 +133,45 @@ func TestAccept_AnAPIKeepsOnlyWhatItStillHad(t *testing.T) {
 	} {
 		var events []audit.Stored
 		for i, d := range c.said {
-			events = append(events, audit.Stored{At: time.Unix(int64(i), 0), Event: audit.Event{Type: "api.updated", Outcome: audit.Allowed, Detail: d}})
+			events = append(events, audit.Stored{At: time.Unix(int64(9-i), 0), Event: audit.Event{Type: "api.updated", Outcome: audit.Allowed, Detail: d}})
 		}
 		r := &restored{apis: []api.API{cases}}
 		_, err := epoch.Accept(t.Context(), epoch.Deps{Store: r, Commit: r, Keys: r, Clock: clock.NewFake(time.Now())}, epoch.Request{Replay: epoch.Later(events)})
 		if err != nil || !reflect.DeepEqual(r.updated, c.want) {
 			t.Errorf("it lost %s: %+v, want %+v (%v)", name, r.updated, c.want, err)
+		}
+	}
+}
+
+// What an acceptance notes is what a restore of an older copy has to know of it.
+func TestAcceptance_IsReadAsItWasNoted(t *testing.T) {
+	t.Parallel()
+	read := witness.Mark{Bytes: 7, Sum: chain.Hash{1}}
+	for name, c := range map[string]struct {
+		q    epoch.Request
+		knew bool
+	}{
+		"all was known":  {epoch.Request{Read: read}, true},
+		"some was not":   {epoch.Request{Read: read, Unknown: true}, false},
+		"all are locked": {epoch.Request{Read: read, Unknown: true, Lock: true}, false},
+	} {
+		r := &restored{}
+		now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+		c.q.Told, c.q.LostAt = now.Add(-time.Minute), now.Add(-time.Second)
+		if _, err := epoch.Accept(t.Context(), epoch.Deps{Store: r, Commit: r, Keys: r, Clock: clock.NewFake(now)}, c.q); err != nil {
+			t.Fatal(err)
+		}
+		e := audit.Stored{Writer: "cmd_1", Seq: 3, At: now, Event: r.event}
+		if e.Detail["known_until"] != "2026-11-02T08:59:00Z" || e.Detail["lost_at"] != "2026-11-02T08:59:59Z" {
+			t.Errorf("%s: %v", name, e.Detail)
+		}
+		want := witness.Acceptance{Writer: "cmd_1", Seq: 3, Epoch: 2, At: now, Knew: c.knew, Read: read}
+		if got := epoch.Acceptance(e); got == nil || *got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+		e.Outcome = audit.Refused
+		if got := epoch.Acceptance(e); got != nil {
+			t.Errorf("one that was refused: %+v", got)
 		}
 	}
 }

@@ -28,7 +28,7 @@ type Replay struct {
 	APIs     []string    `json:"apis,omitempty"`     // APIs that were changed: what they lost since is taken away again
 	Gone     []string    `json:"gone,omitempty"`     // accounts, clients and APIs that are not in the database any more
 
-	facts map[string]map[string]string // of each API that was changed, as it was last registered
+	facts map[string][]map[string]string // of each API that was changed, as often as it was registered
 }
 
 // Withdrawn is a consent that was taken back.
@@ -37,9 +37,9 @@ type Withdrawn struct {
 	Client  string `json:"client_id"`
 }
 
-// Later reads a plan out of the events that were lost, in any order.
+// Later reads a plan out of the events that were lost, in any order: writers have clocks of their own, and a clock may be set
+// back, so nothing that one event takes away is given back because another seems to be later.
 func Later(events []audit.Stored) Replay {
-	slices.SortStableFunc(events, func(a, b audit.Stored) int { return a.At.Compare(b.At) })
 	r := Replay{Events: int64(len(events))}
 	for _, e := range events {
 		if e.Outcome == audit.Allowed {
@@ -49,15 +49,13 @@ func Later(events []audit.Stored) Replay {
 	return r
 }
 
-// note takes one event into the plan.
+// note takes one event into the plan. An account that was enabled again may have been disabled after that.
 func (p *Replay) note(e audit.Event) {
 	switch e.Type {
 	case "password.changed", "factor.enrolled", "factor.removed":
 		add(&p.Locked, e.Account)
 	case "account.disabled":
 		add(&p.Disabled, e.Account)
-	case "account.enabled":
-		p.Disabled = slices.DeleteFunc(p.Disabled, func(id string) bool { return id == e.Account })
 	case "recovery.used", "recovery.renewed":
 		add(&p.Recovery, e.Account)
 	case "signin.factor":
@@ -92,9 +90,9 @@ func (p *Replay) api(e audit.Event) {
 	id := e.Detail["api"]
 	add(&p.APIs, id)
 	if p.facts == nil {
-		p.facts = map[string]map[string]string{}
+		p.facts = map[string][]map[string]string{}
 	}
-	p.facts[id] = e.Detail
+	p.facts[id] = append(p.facts[id], e.Detail)
 }
 
 func add[T comparable](list *[]T, v T) {
@@ -187,8 +185,7 @@ func (p Replay) accountWrites(ctx context.Context, store ReplayReader, r Raise) 
 	return out, nil
 }
 
-// apiWrites take from APIs what they lost. One of which the audit does not say enough, or that is otherwise another than it was,
-// is closed until it is registered again: no scope of it is given, and its server is not believed.
+// apiWrites take from APIs what they lost at any time since.
 func (p Replay) apiWrites(ctx context.Context, store ReplayReader) (out []unit.Write, err error) {
 	if len(p.APIs) == 0 {
 		return nil, nil
@@ -198,23 +195,29 @@ func (p Replay) apiWrites(ctx context.Context, store ReplayReader) (out []unit.W
 		return nil, err
 	}
 	for _, a := range list {
-		if !slices.Contains(p.APIs, a.ID) {
-			continue
+		left := a
+		for _, is := range p.facts[a.ID] {
+			left = leftOf(left, a.Facts(), is)
 		}
-		was, is := a.Facts(), p.facts[a.ID]
-		left := strings.Fields(is["scopes"])
-		if is["audience"] != was["audience"] || is["signing_alg"] != was["signing_alg"] {
-			left = nil
-		}
-		if is["server"] != a.ClientID {
-			a.ClientID = ""
-		}
-		a.Scopes = slices.DeleteFunc(slices.Clone(a.Scopes), func(s api.Scope) bool { return !slices.Contains(left, s.Name) })
-		if !maps.Equal(was, a.Facts()) {
-			out = append(out, api.Update{API: a})
+		if !maps.Equal(a.Facts(), left.Facts()) {
+			out = append(out, api.Update{API: left})
 		}
 	}
 	return out, nil
+}
+
+// leftOf is what an API keeps that was registered as was, and once as is. One of which the audit does not say enough, or that
+// was otherwise another, is closed until it is registered again: no scope of it is given, and its server is not believed.
+func leftOf(a api.API, was, is map[string]string) api.API {
+	kept := strings.Fields(is["scopes"])
+	if is["audience"] != was["audience"] || is["signing_alg"] != was["signing_alg"] {
+		kept = nil
+	}
+	if is["server"] != was["server"] {
+		a.ClientID = ""
+	}
+	a.Scopes = slices.DeleteFunc(slices.Clone(a.Scopes), func(s api.Scope) bool { return !slices.Contains(kept, s.Name) })
+	return a
 }
 
 // detail is the plan as the audit keeps it: how many of each.

@@ -74,6 +74,13 @@ func (s *Store) Tail(ctx context.Context, after map[string]int64, n int) (out []
 	return out[max(0, len(out)-n):], nil
 }
 
+// Since returns the entries of an act from a time on, oldest first. It reads the whole ledger.
+func (s *Store) Since(ctx context.Context, from time.Time, act string) ([]ledger.Stored, error) {
+	list, err := collect(ctx, s.db, `SELECT `+entryColumns+` FROM ledger l JOIN ledger_writers w ON w.id = l.writer WHERE l.at >= ? AND l.act = ? ORDER BY l.at, l.writer, l.seq`,
+		scanEntry, from.UnixMicro(), act)
+	return stored(list), err
+}
+
 // piece reads records of a writer up to the head that is given, in their order.
 func (s *Store) piece(ctx context.Context, h headRow, after int64, limit int) ([]storedEntry, error) {
 	return collect(ctx, s.db, `SELECT `+entryColumns+` FROM ledger l JOIN ledger_writers w ON w.id = l.writer WHERE l.writer = ? AND l.seq > ? AND l.seq <= ? ORDER BY l.seq LIMIT ?`,
