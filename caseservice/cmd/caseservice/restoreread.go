@@ -48,7 +48,8 @@ type lostTime struct {
 
 	plan   epoch.Replay
 	epoch  epoch.Epoch
-	latest bool // nothing is recorded behind the acceptance that began its epoch
+	latest bool      // nothing is recorded behind the acceptance that began its epoch
+	lostAt time.Time // as the operator says; zero: nobody does
 	gap    string
 }
 
@@ -65,8 +66,8 @@ func (s *restoring) readLost(ctx context.Context, store *sqlstore.Store, o witne
 		return l, err
 	}
 	if s.ledger == "" {
-		l.gap = "no exported ledger is named (--ledger)"
-		return l, nil
+		l.gap, l.Until = "no exported ledger is named (--ledger)", l.Last
+		return l, l.readLostAt(s.lostAt)
 	}
 	if l.Lost, err = o.ReadLater(s.ledger, l.Database, epoch.Tell); err != nil {
 		return l, fmt.Errorf("%s: %w", s.ledger, err)
@@ -80,7 +81,32 @@ func (s *restoring) readLost(ctx context.Context, store *sqlstore.Store, o witne
 		later = append(later, e)
 	}
 	l.plan, l.gap = epoch.Later(later), o.Gap(l.Database, l.Lost)
-	return l, nil
+	return l, l.readLostAt(s.lostAt)
+}
+
+// readLostAt reads when the database was in use last, which nobody knows but the operator. Errors: *config.Error.
+func (l *lostTime) readLostAt(text string) (err error) {
+	if text == "" {
+		return nil
+	}
+	if l.lostAt, err = time.Parse(time.RFC3339, text); err != nil || l.lostAt.After(l.Now) {
+		return &config.Error{Where: "--lost-at", Problem: "write a time that has been, as 2026-11-28T05:59:00Z"}
+	}
+	if l.Until.After(l.lostAt.Add(witness.Patience)) {
+		return &config.Error{Where: "--lost-at", Problem: "the database was still in use at " + l.Until.UTC().Format(time.RFC3339) + ", as its ledger says"}
+	}
+	return nil
+}
+
+// stopped says that the witnesses may have stopped before the database was lost, or "".
+func (l *lostTime) stopped() string {
+	if !l.lostAt.IsZero() {
+		return l.Stopped(l.lostAt)
+	}
+	if why := l.Stopped(l.Now); why != "" {
+		return why + ", where --lost-at does not say less"
+	}
+	return ""
 }
 
 // readAccepted finds the acceptance that began the epoch of the database, and when its last entry was.
@@ -104,7 +130,7 @@ func (l *lostTime) readAccepted(ctx context.Context, store *sqlstore.Store) erro
 
 // onlySign reports whether the database was accepted already, nothing was lost since, and that is only not signed everywhere.
 func (l *lostTime) onlySign(ctx context.Context, store *sqlstore.Store, o witness.Files) (bool, error) {
-	if l.Accepted == nil || !l.latest || len(l.Records) > 0 {
+	if l.Accepted == nil || !l.latest || len(l.Records) > 0 || l.stopped() != "" {
 		return false, nil
 	}
 	if is, err := store.IsCopy(ctx); err != nil || is {
@@ -117,21 +143,10 @@ func (l *lostTime) onlySign(ctx context.Context, store *sqlstore.Store, o witnes
 // *config.Error.
 func (s *restoring) request(l lostTime, o witness.Files) (q epoch.Request, err error) {
 	q = epoch.Request{
-		Entry: operation(epoch.ActAccept), Replay: l.plan, Lost: max(o.Behind(l.Database), l.plan.Events), Since: l.Last, Told: l.Until, Read: l.Read,
-	}
-	used := l.Now
-	if s.lostAt != "" {
-		if q.LostAt, err = time.Parse(time.RFC3339, s.lostAt); err != nil || q.LostAt.After(l.Now) {
-			return q, &config.Error{Where: "--lost-at", Problem: "write a time that has been, as 2026-11-28T05:59:00Z"}
-		}
-		if used = q.LostAt; l.Until.After(used.Add(witness.Patience)) {
-			return q, &config.Error{Where: "--lost-at", Problem: "the database was still in use at " + l.Until.UTC().Format(time.RFC3339) + ", as its ledger says"}
-		}
+		Entry: operation(epoch.ActAccept), Replay: l.plan, Lost: max(o.Behind(l.Database), l.plan.Events), Since: l.Last, Told: l.Until, Read: l.Read, LostAt: l.lostAt,
 	}
 	if l.gap == "" {
-		if l.gap = l.Stopped(used); l.gap != "" && s.lostAt == "" {
-			l.gap += ", where --lost-at does not say less"
-		}
+		l.gap = l.stopped()
 	}
 	if l.gap == "" {
 		return q, nil

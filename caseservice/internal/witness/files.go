@@ -100,9 +100,12 @@ func (f Files) Gap(d Database, l Lost) string {
 }
 
 // Unsigned reports whether a database has all that was signed, but for what its acceptance took back, and a file does not
-// tell of that acceptance: the command that accepted it ended before it had signed everywhere. Errors: those of the log.
-func (f Files) Unsigned(ctx context.Context, log Log, d Database) (bool, error) {
-	unsigned := len(f.Lost) > 0
+// tell of that acceptance: the command that accepted it ended before it had signed everywhere. Where a file is lost, nobody can
+// say so. Errors: those of the log.
+func (f Files) Unsigned(ctx context.Context, log Log, d Database) (unsigned bool, err error) {
+	if len(f.Lost) > 0 {
+		return false, nil
+	}
 	for _, c := range f.Last {
 		if d.Accepted.tookBack(c) {
 			unsigned = true

@@ -22,7 +22,8 @@ type lostTime struct {
 
 	plan   epochs.Replay
 	epoch  epochs.Epoch
-	latest bool // nothing is recorded behind the acceptance that began its epoch
+	latest bool      // nothing is recorded behind the acceptance that began its epoch
+	lostAt time.Time // as the operator says; zero: nobody does
 	gap    string
 }
 
@@ -40,8 +41,8 @@ func readLost(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, w wit
 	}
 	file := str(cmd, "audit")
 	if file == "" {
-		l.gap = "no exported audit is named (--audit)"
-		return l, nil
+		l.gap, l.Until = "no exported audit is named (--audit)", l.Last
+		return l, l.readLostAt(cmd)
 	}
 	if l.Lost, err = w.ReadLater(file, l.Database, epochs.Tell); err != nil {
 		return l, fmt.Errorf("%s: %w", file, err)
@@ -55,7 +56,33 @@ func readLost(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, w wit
 		later = append(later, e)
 	}
 	l.plan, l.gap = epochs.Later(later), w.Gap(l.Database, l.Lost)
-	return l, nil
+	return l, l.readLostAt(cmd)
+}
+
+// readLostAt reads when the database was in use last, which nobody knows but the operator.
+func (l *lostTime) readLostAt(cmd *cobra.Command) (err error) {
+	text := str(cmd, "lost-at")
+	if text == "" {
+		return nil
+	}
+	if l.lostAt, err = time.Parse(time.RFC3339, text); err != nil || l.lostAt.After(l.Now) {
+		return errUsage{errors.New("--lost-at: write a time that has been, as 2026-11-28T05:59:00Z")}
+	}
+	if l.Until.After(l.lostAt.Add(witness.Patience)) {
+		return errUsage{fmt.Errorf("--lost-at: the database was still in use at %s, as its audit says", l.Until.UTC().Format(time.RFC3339))}
+	}
+	return nil
+}
+
+// stopped says that the witnesses may have stopped before the database was lost, or "".
+func (l *lostTime) stopped() string {
+	if !l.lostAt.IsZero() {
+		return l.Stopped(l.lostAt)
+	}
+	if why := l.Stopped(l.Now); why != "" {
+		return why + ", where --lost-at does not say less"
+	}
+	return ""
 }
 
 // soonAfter is how many events are looked at behind the beginning of an epoch: its own is among the first.
@@ -83,7 +110,7 @@ func (l *lostTime) readAccepted(ctx context.Context, st *sqlstore.Store) error {
 // onlySign reports whether the database was accepted already, nothing was lost since, and that is only not signed everywhere.
 // It then returns the epoch that is to be signed.
 func (l *lostTime) onlySign(ctx context.Context, st *sqlstore.Store, w witness.Files) (epochs.Epoch, bool, error) {
-	if l.Accepted == nil || !l.latest || len(l.Records) > 0 {
+	if l.Accepted == nil || !l.latest || len(l.Records) > 0 || l.stopped() != "" {
 		return l.epoch, false, nil
 	}
 	if is, err := st.IsCopy(ctx); err != nil || is {
@@ -95,20 +122,9 @@ func (l *lostTime) onlySign(ctx context.Context, st *sqlstore.Store, w witness.F
 
 // request says how to accept. Where what is known may not be all, the caller has to say what to do about it.
 func (l *lostTime) request(cmd *cobra.Command) (q epochs.Request, err error) {
-	q = epochs.Request{Actor: operator(), Replay: l.plan, Told: l.Until, Read: l.Read}
-	used := l.Now
-	if text := str(cmd, "lost-at"); text != "" {
-		if q.LostAt, err = time.Parse(time.RFC3339, text); err != nil || q.LostAt.After(l.Now) {
-			return q, errUsage{errors.New("--lost-at: write a time that has been, as 2026-11-28T05:59:00Z")}
-		}
-		if used = q.LostAt; l.Until.After(used.Add(witness.Patience)) {
-			return q, errUsage{fmt.Errorf("--lost-at: the database was still in use at %s, as its audit says", l.Until.UTC().Format(time.RFC3339))}
-		}
-	}
+	q = epochs.Request{Actor: operator(), Replay: l.plan, Told: l.Until, Read: l.Read, LostAt: l.lostAt}
 	if l.gap == "" {
-		if l.gap = l.Stopped(used); l.gap != "" && q.LostAt.IsZero() {
-			l.gap += ", where --lost-at does not say less"
-		}
+		l.gap = l.stopped()
 	}
 	switch u := str(cmd, "unknown"); {
 	case u != "" && u != "lock" && u != "keep":

@@ -278,8 +278,8 @@ func TestFiles_AnAcceptanceThatIsNotSignedIsToldFromALoss(t *testing.T) {
 	heads, _ := h.Heads(t.Context())
 	point := witness.Checkpoint{At: h.now, Heads: heads, Epoch: 1}
 	h.sign(point)
-	if unsigned() || !unsigned(other) || !unsigned(h.points+"3") {
-		t.Error("signed in the first file")
+	if unsigned() || !unsigned(other) || unsigned(other, h.points+"3") {
+		t.Error("signed in the first file, not in the second, and the third is lost")
 	}
 	h.must(h.files(other).Sign(point))
 	for _, file := range []string{h.points, other} {
