@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"ellis.example/idp/internal/sqldb/pgtest"
@@ -41,7 +43,8 @@ func TestOpen_TellsNoPasswordInItsErrors(t *testing.T) {
 	}
 }
 
-// The first server that is named may be gone without a word: the start must not wait for it until nobody waits any more.
+// The first server that is named may be gone without a word: the start must not wait for it until nobody waits any more, and no
+// later connection waits for it again.
 func TestOpen_PassesOverAServerThatSaysNothing(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,12 +52,28 @@ func TestOpen_PassesOverAServerThatSaysNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = silent.Close() })
+	var asked atomic.Int64
+	go func() {
+		for {
+			c, err := silent.Accept()
+			if err != nil {
+				return
+			}
+			defer func() { _ = c.Close() }() // at the end: it says nothing
+			asked.Add(1)
+		}
+	}()
 	dsn := strings.Replace(pgtest.Database(t), "@", "@"+silent.Addr().String()+",", 1) + "&target_session_attrs=read-write"
-	db, err := Open(t.Context(), dsn, Options{})
-	if err != nil {
-		t.Fatal(err)
+	db := open(t, dsn)
+	before := asked.Load()
+	if before == 0 {
+		t.Fatal("the first server was not asked")
 	}
-	if err := db.Close(); err != nil {
-		t.Error(err)
+	var wg sync.WaitGroup
+	for range 8 { // as many connections as are not there yet
+		wg.Go(func() { report(t, db.Row(t.Context(), `SELECT pg_sleep(0.2)::text`).Scan(new(string))) })
+	}
+	if wg.Wait(); asked.Load() != before {
+		t.Errorf("it was asked %d times again", asked.Load()-before)
 	}
 }

@@ -37,8 +37,10 @@ func postgresDialect(dsn string) (*dialect, error) {
 		return nil, ErrDSN.Because(errors.New("the simple protocol is not spoken: leave out default_query_exec_mode"))
 	}
 	cfg.ConnectTimeout = connectPatience
+	var follow []stdlib.OptionOpenDB
 	if slices.ContainsFunc(cfg.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != cfg.Host || f.Port != cfg.Port }) {
 		cfg.ConnectTimeout = severalPatience
+		follow = (&hosts{}).options(cfg)
 	}
 	for name, value := range map[string]string{
 		"statement_timeout": millis(statementPatience), "lock_timeout": millis(lockPatience),
@@ -64,7 +66,7 @@ func postgresDialect(dsn string) (*dialect, error) {
 		tables:    `SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass(?)`,
 		broken:    postgresBreach,
 		open: func(conns int) (*sql.DB, error) {
-			db := stdlib.OpenDB(*cfg)
+			db := stdlib.OpenDB(*cfg, follow...)
 			db.SetMaxOpenConns(conns)
 			db.SetMaxIdleConns(conns)
 			db.SetConnMaxLifetime(connectionLife)
