@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,7 +14,8 @@ import (
 	"ellis.example/deploy/internal/launch"
 )
 
-// burden is what a process holds.
+// burden is what a process holds. Idle connections to Redis are no files of it: a pool keeps what it once needed, up to its
+// size for each node.
 type burden struct{ goroutines, files int }
 
 // more reports whether a process holds more than one in twenty more than before. The constant is for what comes and goes by
@@ -40,16 +42,23 @@ func (s *system) burdens(ctx context.Context) (map[string]burden, error) {
 		if err != nil {
 			return nil, err
 		}
-		n, err := metric(ctx, strings.TrimSuffix(p.Spec.Ready, "/readyz")+"/metrics", "go_goroutines")
+		from := strings.TrimSuffix(p.Spec.Ready, "/readyz") + "/metrics"
+		n, err := metric(ctx, from, "go_goroutines")
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Spec.Name, err)
 		}
-		out[p.Spec.Name] = burden{n, len(files)}
+		idle, err := metric(ctx, from, `idp_redis_connections{state="idle"}`)
+		if err != nil && !errors.Is(err, errNoMetric) { // without Redis there is none
+			return nil, fmt.Errorf("%s: %w", p.Spec.Name, err)
+		}
+		out[p.Spec.Name] = burden{n, len(files) - idle}
 	}
 	return out, nil
 }
 
-// metric reads a number without labels from the metrics of a process.
+var errNoMetric = errors.New("no such metric")
+
+// metric reads one series of the metrics of a process. Errors: errNoMetric.
 func metric(ctx context.Context, from, name string) (int, error) {
 	a, err := send(ctx, newClient(), http.MethodGet, from, nil)
 	if err != nil {
@@ -61,7 +70,7 @@ func metric(ctx context.Context, from, name string) (int, error) {
 			return int(n), err
 		}
 	}
-	return 0, fmt.Errorf("%s has no %s", from, name)
+	return 0, fmt.Errorf("%s: %w: %s", from, errNoMetric, name)
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +35,8 @@ func TestLeaked_NamesWhoHoldsMoreThanATwentiethMore(t *testing.T) {
 // A process that lets go of nothing is told from one that does so late.
 func TestLeaks_WaitsForWhatIsLetGo(t *testing.T) {
 	t.Parallel()
+	var pool atomic.Value
+	pool.Store("")
 	goroutines := make(chan string, 2)
 	goroutines <- "go_goroutines 5000\n"
 	goroutines <- "go_goroutines 4000\n"
@@ -42,7 +45,7 @@ func TestLeaks_WaitsForWhatIsLetGo(t *testing.T) {
 		case many := <-goroutines:
 			_, _ = io.WriteString(w, "# TYPE go_goroutines gauge\n"+many)
 		default:
-			_, _ = io.WriteString(w, "go_goroutines_other 9e9\ngo_goroutines 1.2e+01\n")
+			_, _ = io.WriteString(w, "go_goroutines_other 9e9\ngo_goroutines 1.2e+01\n"+pool.Load().(string))
 		}
 	}))
 	t.Cleanup(server.Close)
@@ -55,6 +58,10 @@ func TestLeaks_WaitsForWhatIsLetGo(t *testing.T) {
 	now, err := s.rest(t.Context())
 	if err != nil || now["self"].goroutines != 12 || now["self"].files == 0 {
 		t.Errorf("%v, %v", now, err)
+	}
+	pool.Store("idp_redis_connections{state=\"idle\"} 1000\nidp_redis_connections{state=\"in_use\"} 3000\n")
+	if pooled, err := s.burdens(t.Context()); err != nil || pooled["self"].files > now["self"].files-900 || pooled["self"].files < now["self"].files-1100 {
+		t.Errorf("%v where a pool keeps 1000 of %v, %v", pooled, now, err)
 	}
 }
 
