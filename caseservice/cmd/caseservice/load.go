@@ -17,7 +17,7 @@ const (
 
 // connectionsSetting adds the setting of how many connections are open at once.
 func connectionsSetting(fs *pflag.FlagSet, to *int) {
-	fs.IntVar(to, connectionsFlag, web.DefaultConnections, "connections of the public listener that are open at once; beyond that the one that has waited longest for its client is closed")
+	fs.IntVar(to, connectionsFlag, web.DefaultConnections, "connections of the public listener that are open at once; beyond that the one that has waited longest for its client is closed. At most a half is worked for")
 }
 
 // checkConnections says what is wrong with it. Errors: *config.Error.

@@ -10,7 +10,7 @@ import (
 
 // follow makes the feed that APIs follow, and has it woken by what this process commits.
 func (p *provider) follow() *feed.Feed {
-	f := feed.New(p.store, feed.Options{Clock: p.clock, Closing: p.state.Closing()})
+	f := feed.New(p.store, feed.Options{Clock: p.clock, Closing: p.state.Closing(), Total: maxPolls(p.connections)})
 	p.store.OnFeed(f.Wake)
 	p.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "idp_feed_waiting", Help: "Polls of APIs that wait for something to be revoked."},
 		func() float64 { return float64(f.Waiting()) }))

@@ -108,12 +108,25 @@ func TestFeed_AKnownPollThatWaitsTakesNoPlace(t *testing.T) {
 	}
 	answered := make(chan answer, 1)
 	go func() { answered <- w.poll("cases", `{}`) }()
-	waited := false
-	for len(answered) == 0 && !waited { // a poll waits for two seconds
-		waited = gauge("idp_feed_waiting") == 1 && gauge("idp_http_requests_in_flight") == 0
+	waited := 0
+	for len(answered) == 0 { // a poll waits for two seconds
+		if gauge("idp_feed_waiting") == 1 && gauge("idp_http_requests_in_flight") == 0 && gauge("idp_feed_waiting") == 1 {
+			waited++
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
-	if a := <-answered; !waited || a.status != http.StatusOK {
-		t.Errorf("waited without a place: %v; %d %s", waited, a.status, a.body)
+	if a := <-answered; waited < 2 || a.status != http.StatusOK {
+		t.Errorf("waited without a place: %d times; %d %s", waited, a.status, a.body)
+	}
+}
+
+// Polls that wait are no more than for a quarter of the connections, which they keep.
+func TestFeed_PollsThatWaitLeaveConnectionsToOthers(t *testing.T) {
+	t.Parallel()
+	for connections, want := range map[int]int{0: 256, 16: 4, 100: 25, 1024: 256, 1 << 20: 256} {
+		if got := maxPolls(connections); got != want {
+			t.Errorf("%d of %d connections wait, want %d", got, connections, want)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/config"
 	"ellis.example/idp/internal/factor"
+	"ellis.example/idp/internal/feed"
 	"ellis.example/idp/internal/store/sqlstore"
 	"ellis.example/idp/internal/web"
 )
@@ -23,7 +24,7 @@ const (
 
 // loadFlags are how much all requests together may use.
 func loadFlags(f *pflag.FlagSet) {
-	f.Int(connectionsFlag, web.DefaultConnections, "connections of the public listener that are open at once; beyond that the one that has waited longest for its client is closed")
+	f.Int(connectionsFlag, web.DefaultConnections, "connections of the public listener that are open at once; beyond that the one that has waited longest for its client is closed. At most a half is worked for, beside a quarter for APIs that ask what was revoked, and a quarter for those of them that wait to hear of it")
 }
 
 // readConnections reads loadFlags. Errors: *config.Error.
@@ -33,6 +34,15 @@ func readConnections(cmd *cobra.Command) (int, error) {
 		err = &config.Error{Where: "--" + connectionsFlag, Problem: "write 16 or more"}
 	}
 	return n, err
+}
+
+// maxPolls is how many polls of APIs may wait, which closes no connection of theirs: a quarter of the connections, or as many
+// as a feed lets wait anyway.
+func maxPolls(connections int) int {
+	if connections <= 0 {
+		connections = web.DefaultConnections
+	}
+	return min(feed.MaxWaiting, connections/4)
 }
 
 // commitObserver counts what the writer did, waitObserver how long it was waited for.

@@ -16,9 +16,10 @@ const (
 	Look = 150 * time.Millisecond
 	// MaxEvents is how many events one answer has at most.
 	MaxEvents = 100
+	// MaxWaiting is how many polls may wait, unless something else is said.
+	MaxWaiting = 256
 
 	defaultPerAPI = 32
-	defaultTotal  = 256
 	lookPatience  = 2 * time.Second
 )
 
@@ -38,6 +39,7 @@ type Feed struct {
 	mu      sync.Mutex
 	waiting map[*waiter]struct{}
 	perAPI  map[string]int
+	turns   map[string]*turns
 	looking bool
 	poke    chan struct{}
 }
@@ -49,6 +51,7 @@ type waiter struct {
 	after int64
 	came  time.Time
 	more  chan struct{} // holds one: there may be more
+	waits func(bool)
 }
 
 // New returns a feed of what a store keeps.
@@ -57,9 +60,9 @@ func New(src Reader, opt Options) *Feed {
 		opt.PerAPI = defaultPerAPI
 	}
 	if opt.Total <= 0 {
-		opt.Total = defaultTotal
+		opt.Total = MaxWaiting
 	}
-	return &Feed{src: src, opt: opt, waiting: map[*waiter]struct{}{}, perAPI: map[string]int{}, poke: make(chan struct{}, 1)}
+	return &Feed{src: src, opt: opt, waiting: map[*waiter]struct{}{}, perAPI: map[string]int{}, turns: map[string]*turns{}, poke: make(chan struct{}, 1)}
 }
 
 // Ask is what a follower asks for.
@@ -68,6 +71,8 @@ type Ask struct {
 	From string // cursor of an earlier answer; empty: everything that can still matter
 	Max  int    // events, at most MaxEvents
 	Wait bool   // for Hold, where there is nothing yet
+	// Waits is told when the follower begins to do nothing but wait, and when that is over; nil: nobody is told.
+	Waits func(bool)
 }
 
 // Page is a piece of a line.
@@ -92,7 +97,10 @@ func (f *Feed) Follow(ctx context.Context, a Ask) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	w := &waiter{api: a.API, line: line.Name, after: after, came: came, more: make(chan struct{}, 1)}
+	w := &waiter{api: a.API, line: line.Name, after: after, came: came, more: make(chan struct{}, 1), waits: a.Waits}
+	if w.waits == nil {
+		w.waits = func(bool) {}
+	}
 	if !a.Wait || line.Last > after {
 		return f.read(ctx, w, a.Max)
 	}
@@ -149,16 +157,27 @@ func (f *Feed) wait(ctx context.Context, w *waiter, most int) (Page, error) {
 		if err != nil || len(p.Events) > 0 || most <= 0 {
 			return p, err
 		}
-		select {
-		case <-w.more:
-		case <-hold.C: // nothing is said to have happened by who cannot know
-			return f.read(ctx, w, most)
-		case <-f.opt.Closing:
-			return f.read(ctx, w, most)
-		case <-ctx.Done():
-			return Page{}, ctx.Err()
+		if again := f.pause(ctx, w, hold.C); !again {
+			if err := ctx.Err(); err != nil {
+				return Page{}, err
+			}
+			return f.read(ctx, w, most) // nothing is said to have happened by who cannot know
 		}
 	}
+}
+
+// pause waits until there may be more, and reports whether it may be waited again after that.
+func (f *Feed) pause(ctx context.Context, w *waiter, hold <-chan time.Time) bool {
+	w.waits(true)
+	defer w.waits(false)
+	select {
+	case <-w.more:
+		return true
+	case <-hold:
+	case <-f.opt.Closing:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // enter counts a poll that is going to wait, and sees that somebody looks.

@@ -19,6 +19,8 @@ import (
 // Follower answers who follows an API's line of events. It is implemented by feed.Feed.
 type Follower interface {
 	Follow(ctx context.Context, a feed.Ask) (feed.Page, error)
+	// Turn waits for the turn of an API in which its events are signed, and returns what ends it.
+	Turn(ctx context.Context, api string) (done func(), err error)
 }
 
 // Limits of a poll beside that of its body.
@@ -93,12 +95,15 @@ const statusClientGone = 499
 
 func (p *Provider) follow(w http.ResponseWriter, r *http.Request, c *caller, a *api.API, q poll) error {
 	ctx := r.Context()
-	ask := feed.Ask{API: a.ID, From: q.After, Max: feed.MaxEvents, Wait: !q.ReturnImmediately}
+	ask := feed.Ask{API: a.ID, From: q.After, Max: feed.MaxEvents, Wait: !q.ReturnImmediately, Waits: web.Info(ctx).Waits}
 	if q.MaxEvents != nil {
 		ask.Max = *q.MaxEvents
 	}
-	web.Info(ctx).Waits(true)
 	page, err := p.Feed.Follow(ctx, ask)
+	var out polled
+	if err == nil {
+		out, err = p.sets(ctx, a, page)
+	}
 	switch {
 	case errors.Is(err, feed.ErrCursor):
 		p.CountPoll("cursor")
@@ -114,11 +119,6 @@ func (p *Provider) follow(w http.ResponseWriter, r *http.Request, c *caller, a *
 		p.CountPoll("failed")
 		return err
 	}
-	out, err := p.sets(ctx, a, page)
-	if err != nil {
-		p.CountPoll("failed")
-		return err
-	}
 	p.CountPoll(map[bool]string{true: "events", false: "empty"}[len(page.Events) > 0])
 	if ask.Wait && ask.From != "" { // who does not wait, as at its start, may hear of what is old
 		for _, e := range page.Events {
@@ -128,9 +128,17 @@ func (p *Provider) follow(w http.ResponseWriter, r *http.Request, c *caller, a *
 	return writeJSON(w, out)
 }
 
-// sets signs events for their API.
+// sets signs events for their API, in its turn. Errors: those of Follower.Turn, and of signing.
 func (p *Provider) sets(ctx context.Context, a *api.API, page feed.Page) (polled, error) {
 	out := polled{Sets: map[string]string{}, More: page.More, Cursor: page.Cursor, Held: page.Held.Milliseconds()}
+	if len(page.Events) == 0 {
+		return out, nil
+	}
+	done, err := p.Feed.Turn(ctx, a.ID)
+	if err != nil {
+		return out, err
+	}
+	defer done()
 	for _, e := range page.Events {
 		if e.Kind == feed.Key { // what tells of a revoked key is not signed by it
 			if err := p.Keys.Refresh(ctx); err != nil {

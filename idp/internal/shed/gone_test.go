@@ -3,8 +3,10 @@ package shed
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -36,6 +38,32 @@ func TestPlaces_WhoIsTurnedAwayHoldsNothing(t *testing.T) {
 	c.charge(k, most/slack+1)
 	if err := c.Places(0, 2).Take(&Answer{}, requestOn(t, k)); !errors.Is(err, ErrBusy) || k.held.Load() != 0 || k.since.Load() <= 0 {
 		t.Errorf("%v, it holds %d", err, k.held.Load())
+	}
+}
+
+// Who waits for an event keeps its connection and holds nothing.
+func TestAnswer_WhoOnlyWaitsHoldsNothing(t *testing.T) {
+	t.Parallel()
+	c := NewConnections(Limits{}, func(string) {})
+	p, k := c.Places(0, 2), c.admit(endless{})
+	c.charge(k, 10_000)
+	a, r := &Answer{}, requestOn(t, k)
+	r.Body = io.NopCloser(strings.NewReader("{}"))
+	if err := p.Take(a, r); err != nil {
+		t.Fatal(err)
+	}
+	a.Pause()
+	if text, _ := Text(r); c.Held() != 0 || text != nil || k.since.Load() != busy || p.Taken() != 0 {
+		t.Errorf("it holds %d bytes and %q, %d places are taken", c.Held(), text, p.Taken())
+	}
+	a.Resume()
+	if n := p.Taken(); n != 1 {
+		t.Errorf("when it goes on, %d places are taken", n)
+	}
+	a.Leave()
+	a.Leave()
+	if p.Taken() != 0 || k.since.Load() <= 0 {
+		t.Errorf("afterwards %d places are taken", p.Taken())
 	}
 }
 

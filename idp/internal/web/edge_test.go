@@ -24,6 +24,7 @@ import (
 // bench is an edge with a log that can be read.
 type bench struct {
 	*web.Edge
+	cfg      web.Config
 	log      bytes.Buffer
 	seen     sync.Mutex // guards observed
 	observed []string
@@ -50,8 +51,16 @@ func newEdge(t *testing.T, issuer string, proxies ...string) *bench {
 	for _, p := range proxies {
 		cfg.TrustedProxies = append(cfg.TrustedProxies, netip.MustParsePrefix(p))
 	}
+	b.cfg = cfg
 	b.Edge = web.NewEdge(cfg)
 	return b
+}
+
+// withLoad is the same edge within bounds.
+func (b *bench) withLoad(l *web.Load) *web.Edge {
+	cfg := b.cfg
+	cfg.Load = l
+	return web.NewEdge(cfg)
 }
 
 // serve sends a request through the edge to a page.

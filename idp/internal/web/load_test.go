@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,4 +133,34 @@ func TestLoad_BoundsThePublicListenerAndIsTold(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// However few connections there are, requests and polls do not take all of them.
+func TestLoad_APartOfTheConnectionsIsForWhoNeedsNoPlace(t *testing.T) {
+	t.Parallel()
+	b := newEdge(t, "https://id.example")
+	entered, release := make(chan struct{}, 64), make(chan struct{})
+	wrapped := b.withLoad(web.NewLoad(prometheus.NewRegistry(), 16)).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		entered <- struct{}{}
+		<-release
+	}))
+	var all sync.WaitGroup
+	var refused atomic.Int64
+	for _, path := range []string{"/token", "/events/poll"} {
+		for range 16 {
+			all.Go(func() {
+				w := httptest.NewRecorder()
+				if wrapped.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "https://id.example"+path, http.NoBody)); w.Code == http.StatusServiceUnavailable {
+					refused.Add(1)
+				}
+			})
+		}
+	}
+	for end := time.Now().Add(10 * time.Second); int(refused.Load())+len(entered) < 32 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+	if n := len(entered); n != 8+4 {
+		t.Errorf("%d of 16 connections are worked for", n)
+	}
+	close(release)
+	all.Wait()
 }

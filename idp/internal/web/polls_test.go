@@ -14,10 +14,11 @@ const pollPlaces = 64
 
 // A poll of the feed takes a place until its client is known and it only waits: strangers cannot pile them up, and cannot take
 // the places of other requests with them.
-func TestPollsAreCountedUntilTheyOnlyWait(t *testing.T) {
+func TestPollsAreCountedUnlessTheyOnlyWait(t *testing.T) {
 	t.Parallel()
 	b := newEdge(t, "https://id.example")
-	release, entered := make(chan struct{}), make(chan struct{}, 2*pollPlaces)
+	release, entered, woken := make(chan struct{}), make(chan struct{}, 2*pollPlaces), make(chan struct{}, pollPlaces)
+	done := make(chan struct{})
 	h := b.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
 			web.Info(r.Context()).Waits(true)
@@ -25,6 +26,12 @@ func TestPollsAreCountedUntilTheyOnlyWait(t *testing.T) {
 		if r.URL.Path == "/events/poll" {
 			entered <- struct{}{}
 			<-release
+			if r.Header.Get("Authorization") != "" {
+				web.Info(r.Context()).Waits(false)
+				web.Info(r.Context()).Waits(false) // what was said already changes nothing
+				woken <- struct{}{}
+				<-done
+			}
 		}
 	}))
 	send := func(path string, known bool) *httptest.ResponseRecorder {
@@ -55,6 +62,13 @@ func TestPollsAreCountedUntilTheyOnlyWait(t *testing.T) {
 		t.Errorf("another request: %d", w.Code)
 	}
 	close(release)
+	for range pollPlaces { // none of those that waited is turned away
+		<-woken
+	}
+	if w := send("/events/poll", false); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("one more beside those that are answered: %d", w.Code)
+	}
+	close(done)
 	all.Wait()
 	if w := send("/events/poll", false); w.Code != http.StatusOK {
 		t.Errorf("after the crowd: %d", w.Code)
