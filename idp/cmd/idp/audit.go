@@ -116,7 +116,7 @@ func outsideCopies(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, 
 		out = append(out, outsideReport{what, at, int64(max(0, clock.System{}.Now().Sub(at)) / time.Second), now.Lost(ends)})
 	}
 	if n := len(points); n > 0 {
-		add("checkpoint", points[n-1].At, points[n-1].Heads)
+		add("checkpoint", points[n-1].At, witness.Covered(points))
 	}
 	if file := str(cmd, "audit"); file != "" {
 		var last time.Time

@@ -65,14 +65,11 @@ func (x *Exporter) Once(ctx context.Context) (added int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	f, err := os.OpenFile(x.File, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := openLocked(ctx, x.File)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := lock(ctx, f); err != nil {
-		return 0, err
-	}
 	if err := x.catchUp(f); err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -185,17 +186,62 @@ var mutations = map[string]mutation{
 	},
 }
 
+const (
+	finished = 18 // writers: more than a checkpoint repeats
+	ended    = "old_"
+)
+
+// longWritten is a record whose checkpoints are those of a file: many writers came to their end, and three go on.
+func longWritten(t *testing.T) (book, []witness.Checkpoint) {
+	t.Helper()
+	b := book{map[string][]chain.Record{}, map[string]chain.Head{}}
+	at := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	file, k := filepath.Join(t.TempDir(), "points"), key(t)
+	c := &witness.Checkpointer{Log: b, Key: k, Origin: "here", File: file, Now: func() time.Time { return at }}
+	sign := func(writers ...string) {
+		t.Helper()
+		for range everyRow {
+			for _, w := range writers {
+				b.add(w, fmt.Appendf(nil, `{"type":"session.started","at":"2026-11-02","actor":"acc_%s%d"}`, w, len(b.rows[w])))
+			}
+		}
+		if err := c.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range finished {
+		sign(fmt.Sprintf("%s%02d", ended, i))
+	}
+	for range rows / everyRow {
+		sign("wrt_a", "wrt_b", "wrt_c")
+	}
+	points, err := witness.ReadAll(file, k)
+	if err != nil || len(points) != finished+rows/everyRow {
+		t.Fatal(len(points), err)
+	}
+	if n := len(points[len(points)-1].Heads); n != 3 {
+		t.Fatalf("the last one lists %d heads: nothing is tried of what it does not list", n)
+	}
+	return b, points
+}
+
 func TestFault_F13_EveryChangeOfTheRecordIsFoundWithItsFirstBadNumber(t *testing.T) {
 	t.Parallel()
-	clean, points := written(t)
-	const seed, each = 20261128, 60
+	const seed, each = 20261128, 40
 	r := &dice{seed: seed}
+	clean, points := written(t)
+	long, kept := longWritten(t)
 	for _, name := range slices.Sorted(maps.Keys(mutations)) {
 		for n := range each {
-			b, w := clean.clone(), []string{"wrt_a", "wrt_b", "wrt_c"}[r.IntN(3)]
-			k := r.IntN(rows)
+			b, all, w, k := clean.clone(), points, []string{"wrt_a", "wrt_b", "wrt_c"}[r.IntN(3)], r.IntN(rows)
+			if n%2 == 1 {
+				b, all = long.clone(), kept
+			}
+			if n%4 == 1 {
+				w, k = fmt.Sprintf("%s%02d", ended, r.IntN(finished)), r.IntN(everyRow-1)
+			}
 			want := mutations[name](b, w, k, r)
-			got, err := witness.Verify(t.Context(), b, points)
+			got, err := witness.Verify(t.Context(), b, all)
 			if err != nil {
 				t.Fatal(err)
 			}

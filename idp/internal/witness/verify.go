@@ -67,15 +67,13 @@ func Verify(ctx context.Context, log Log, checkpoints []Checkpoint) (Report, err
 // Two that contradict each other are a broken chain, whatever the record says.
 func promises(checkpoints []Checkpoint) (out map[string]map[int64]chain.Hash, restores []Restore, broken []*chain.Broken) {
 	out = map[string]map[int64]chain.Hash{}
-	for i, c := range checkpoints {
+	at := standing{}
+	for _, c := range checkpoints {
 		if c.Epoch > 0 {
-			r := Restore{Epoch: c.Epoch, At: c.At}
-			if i > 0 {
-				r.Lost = checkpoints[i-1].Lost(c.Heads)
-			}
-			restores = append(restores, r)
+			restores = append(restores, Restore{Epoch: c.Epoch, At: c.At, Lost: Checkpoint{Heads: at.heads()}.Lost(c.Heads)})
 			takeBack(out, c)
 		}
+		at = at.after(c)
 		for _, h := range c.Heads {
 			if out[h.Writer] == nil {
 				out[h.Writer] = map[int64]chain.Hash{}
@@ -91,13 +89,10 @@ func promises(checkpoints []Checkpoint) (out map[string]map[int64]chain.Hash, re
 }
 
 func takeBack(promised map[string]map[int64]chain.Hash, c Checkpoint) {
-	to := map[string]int64{}
-	for _, h := range c.Heads {
-		to[h.Writer] = h.Seq
-	}
+	to := stand(c.Heads)
 	for writer, list := range promised {
 		for seq := range list {
-			if seq > to[writer] {
+			if seq > to[writer].Seq {
 				delete(list, seq)
 			}
 		}
