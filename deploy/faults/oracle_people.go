@@ -68,7 +68,7 @@ func (o *oracle) ended() ends {
 		case opSignOut:
 			first(e.sessions, r.Session, r.Ended)
 			for _, g := range grants[r.Who] {
-				if s := o.kept.sessions[r.Session].id; s != "" && o.kept.grants[g.what].session == s {
+				if o.kept.grants[g.what].session == o.kept.sessions[r.Session].id {
 					first(e.grants, g.what, r.Ended)
 				}
 			}

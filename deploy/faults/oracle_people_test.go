@@ -26,6 +26,9 @@ func TestOracle_FindsEachBreachOfWhatPeopleDo(t *testing.T) {
 		"mail lost":                {"L1", "neither came nor waits", func(o *oracle) { o.number(11).Who = "cy" }},
 		"proof lost":               {"L1", "the link is not spent", func(o *oracle) { o.kept.links["l"] = false }},
 		"account lost":             {"L1", "account or its session", func(o *oracle) { delete(o.kept.accounts, "bo") }},
+		"account not made":         {"L1", "account or its session", func(o *oracle) { o.kept.accounts["bo"] = keptAccount{"a-bo", "invited", at(16)} }},
+		"session of account lost":  {"L1", "registration was answered, and the account or its session", func(o *oracle) { o.number(18).Session = "s2" }},
+		"first password refused":   {"L1", "accepted is refused", func(o *oracle) { o.number(17).Status = 422 }},
 		"account of somebody else": {"L1", "account or its session", func(o *oracle) { o.kept.sessions["s1"] = keptSession{"ses", "a-cy", true} }},
 		"consent asked for again":  {"L1", "asked again for what was allowed", func(o *oracle) { o.number(21).Err = "consent_required" }},
 		"consent lost":             {"L1", "the consent is not kept", func(o *oracle) { o.kept.consents = nil }},
@@ -33,6 +36,8 @@ func TestOracle_FindsEachBreachOfWhatPeopleDo(t *testing.T) {
 		"sign-in without event":    {"L2", "sign-in has 0 events", func(o *oracle) { o.event("q17").Type = "x" }},
 		"factor without event":     {"L2", "second factor has 0 events", func(o *oracle) { o.event("q28").Type = "x" }},
 		"sign-out without event":   {"L2", "sign-out has 0 events", func(o *oracle) { o.event("q20").Request = "x" }},
+		"sign-out long after":      {"L2", "sign-out has 0 events", func(o *oracle) { o.unheard(23, at(20).Add(-4*answerTime)) }},
+		"code after unsure end":    {"L2", "authorize has 0 events", func(o *oracle) { o.unheard(23, at(18)); o.event("q15").Type = "x" }},
 		"leave without event":      {"L2", "sign-out everywhere has 0", func(o *oracle) { o.event("q23").Outcome = "refused" }},
 		"change without event":     {"L2", "password change has 0 events", func(o *oracle) { o.event("q18").Request = "x" }},
 		"change with two events":   {"L2", "password change has 2 events", func(o *oracle) { o.kept.events = append(o.kept.events, *o.event("q18")) }},
@@ -58,14 +63,16 @@ func TestOracle_FindsEachBreachOfWhatPeopleDo(t *testing.T) {
 		}},
 		"another link": {"L3", "2 links for 1 requests", func(o *oracle) { r := *o.number(11); r.Link = "m"; o.records = append(o.records, r) }},
 
-		"ended session":          {"L5", "good for authorize", func(o *oracle) { o.number(21).Code = "c9" }},
-		"renewed session":        {"L5", "good for authorize", func(o *oracle) { o.again(15, func(r *record) { r.Code = "c9" }) }},
-		"session ended by other": {"L5", "good for password change", func(o *oracle) { o.again(18, func(r *record) { r.Session = "s2" }) }},
-		"token of ended session": {"L5", "ended at", func(o *oracle) { o.again(16, func(r *record) { r.Op, r.Shown, r.Refresh = opRefresh, "r8", "r9" }) }},
-		"code of ended session":  {"L5", "its code was redeemed", func(o *oracle) { o.number(16).Began = at(18) }},
-		"case by ended session":  {"L5", "opened a case", func(o *oracle) { o.again(5, func(r *record) { r.JTI = "j8" }) }},
-		"old password":           {"L5", "the password was replaced", func(o *oracle) { o.again(17, func(*record) {}) }},
-		"subject of another":     {"L6", "bo got tokens of sub-ana", func(o *oracle) { o.number(16).Subject = "sub-ana" }},
+		"ended session":            {"L5", "good for authorize", func(o *oracle) { o.number(21).Code = "c9" }},
+		"renewed session":          {"L5", "good for authorize", func(o *oracle) { o.again(15, func(r *record) { r.Code = "c9" }) }},
+		"ended session signed out": {"L5", "good for sign-out", func(o *oracle) { o.again(20, func(*record) {}) }},
+		"ended session left":       {"L5", "good for sign-out everywhere", func(o *oracle) { o.again(23, func(*record) {}) }},
+		"session ended by other":   {"L5", "good for password change", func(o *oracle) { o.again(18, func(r *record) { r.Session = "s2" }) }},
+		"token of ended session":   {"L5", "ended at", func(o *oracle) { o.again(16, func(r *record) { r.Op, r.Shown, r.Refresh = opRefresh, "r8", "r9" }) }},
+		"code of ended session":    {"L5", "its code was redeemed", func(o *oracle) { o.number(16).Began = at(18) }},
+		"case by ended session":    {"L5", "opened a case", func(o *oracle) { o.again(5, func(r *record) { r.JTI = "j8" }) }},
+		"old password":             {"L5", "the password was replaced", func(o *oracle) { o.again(17, func(*record) {}) }},
+		"subject of another":       {"L6", "bo got tokens of sub-ana", func(o *oracle) { o.number(16).Subject = "sub-ana" }},
 
 		"guess was good":          {"L7", "was good", func(o *oracle) { o.number(26).Status = 303 }},
 		"verified, not recorded":  {"L7", "verified: false", func(o *oracle) { o.event("q26").Type = "x" }},
@@ -73,7 +80,15 @@ func TestOracle_FindsEachBreachOfWhatPeopleDo(t *testing.T) {
 		"six at once":             {"L7", "wrong passwords of bo were verified within", func(o *oracle) { o.guessed(5, 31) }},
 		"eight within three":      {"L7", "wrong passwords of bo were verified within", func(o *oracle) { o.guessed(4, 31); o.guessed(1, 33); o.guessed(1, 34) }},
 		"too many whatever waits": {"L7", "91 wrong passwords", func(o *oracle) { o.guessed(90, 31) }},
-		"counter lost":            {"L7", "no counter that is left", func(o *oracle) { o.kept.failures = nil }},
+		"counter behind":          {"L7", "no counter that is left", func(o *oracle) { o.guessed(1, 33); o.kept.failures = []int64{1, 1} }},
+		"one counter for two": {"L7", "no counter that is left", func(o *oracle) {
+			o.kept.accounts["cy"], o.kept.failures = keptAccount{"a-cy", "active", at(0)}, []int64{1}
+			o.again(26, func(r *record) { r.Who = "cy" })
+			e := *o.event("q26")
+			e.Account, e.Request = "a-cy", "q99"
+			o.kept.events = append(o.kept.events, e)
+		}},
+		"counter lost": {"L7", "no counter that is left", func(o *oracle) { o.kept.failures = nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,11 +125,25 @@ func TestOracle_LetsBe(t *testing.T) {
 			o.again(18, func(r *record) { r.Status, r.Session, r.Fresh = 0, "s5", "p3" })
 			o.again(19, func(r *record) { r.N, r.Secret = 100, "p2" })
 		},
-		"a session that was signed out by a request nobody heard of": func(o *oracle) {
-			o.again(23, func(r *record) { r.Status, r.Session, r.Began, r.Ended = 0, "s6", at(18), at(18) })
-			moved := o.records[len(o.records)-1]
-			o.records = append([]record{moved}, o.records[:len(o.records)-1]...)
-			o.event("q20").Type = "x"
+		"a session that was left by a request nobody heard of":       func(o *oracle) { o.unheard(23, at(18)) },
+		"a session that was signed out by a request nobody heard of": func(o *oracle) { o.unheard(20, at(18)) },
+		"a session that a new password ended, of which nobody heard": func(o *oracle) { o.unheard(18, at(18)) },
+		"a guess that was verified and answered with a failure":      func(o *oracle) { o.number(26).Status = 503 },
+		"a case that was not shown": func(o *oracle) {
+			o.again(5, func(r *record) { r.Status = 404 })
+		},
+		"a code that was refused later, and tokens that were renewed": func(o *oracle) {
+			o.kept.events = append(o.kept.events,
+				keptEvent{Type: "token.issued", Outcome: "refused", JTI: "lost", Grant: "g8"}, keptEvent{Type: "token.refreshed", Outcome: "allowed", JTI: "lost", Grant: "g8"})
+		},
+		"a grant of a session while another is signed out": func(o *oracle) {
+			o.again(16, func(r *record) {
+				r.Who, r.N, r.Code, r.Refresh, r.JTI, r.Subject, r.Ended = "ana", 98, "c5", "r5", "j5", "sub-ana", at(38)
+			})
+			o.kept.refresh[hashOf("r5")], o.kept.families["f5"], o.kept.access["j5"] = keptRefresh{family: "f5"}, keptFamily{grant: "g5"}, "g5"
+			o.kept.grants["g5"], o.kept.sessions["s9"] = keptGrant{session: "s", account: "a-ana"}, keptSession{"other", "a-ana", true}
+			o.kept.events = append(o.kept.events, keptEvent{Type: "token.issued", Outcome: "allowed", JTI: "j5", Grant: "g5"})
+			o.again(20, func(r *record) { r.Who, r.Session, r.Began = "ana", "s9", at(39) })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

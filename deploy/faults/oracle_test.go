@@ -29,6 +29,8 @@ func TestOracle_FindsEachBreach(t *testing.T) {
 		rule  string
 		spoil func(*oracle)
 	}{
+		"first access token lost": {"L1", func(o *oracle) { delete(o.kept.access, "j1") }},
+		"first refresh token":     {"L1", func(o *oracle) { delete(o.kept.refresh, hashOf("r8")) }},
 		"access token lost":       {"L1", func(o *oracle) { delete(o.kept.access, "j2") }},
 		"refresh token lost":      {"L1", func(o *oracle) { delete(o.kept.refresh, hashOf("r2")) }},
 		"rotation lost":           {"L1", func(o *oracle) { o.kept.refresh[hashOf("r1")] = keptRefresh{family: "f"} }},
@@ -37,6 +39,8 @@ func TestOracle_FindsEachBreach(t *testing.T) {
 		"event missing":           {"L2", func(o *oracle) { o.kept.events = o.kept.events[1:] }},
 		"event doubled":           {"L2", func(o *oracle) { o.kept.events = append(o.kept.events, o.kept.events[2]) }},
 		"refused in the audit":    {"L2", func(o *oracle) { o.kept.events[2].Outcome = "refused" }},
+		"renewal not recorded":    {"L2", func(o *oracle) { o.kept.events[1].Type = "x" }},
+		"assertion not recorded":  {"L2", func(o *oracle) { o.issued("m2").Type = "x" }},
 		"revocation not recorded": {"L2", func(o *oracle) { o.kept.events[3].Type = "x" }},
 		"code used twice": {"L3", func(o *oracle) {
 			r := o.records[1]
@@ -59,6 +63,8 @@ func TestOracle_FindsEachBreach(t *testing.T) {
 			r.N, r.Began, r.Ended = 9, o.now, o.now
 			o.records = append(o.records, r)
 		}},
+		"opens a case too late after it heard again":    {"L5", func(o *oracle) { o.late(span{at(0), at(5)}) }},
+		"opens a case too late before it heard no more": {"L5", func(o *oracle) { o.late(span{at(8), at(40)}) }},
 		"opens a case although nobody was asked": {"L5", func(o *oracle) {
 			o.deaf = []span{{o.records[5].Ended, o.now}}
 			r := o.records[4]

@@ -74,8 +74,8 @@ func metric(ctx context.Context, from, name string) (int, error) {
 }
 
 const (
-	look  = 250 * time.Millisecond
-	stale = 8 // looks without anything less
+	betweenLooks = 250 * time.Millisecond
+	stale        = 8 // looks without anything less
 )
 
 // rest waits until no process lets go of anything more, and returns what they hold then.
@@ -93,7 +93,7 @@ func (s *system) rest(ctx context.Context) (least map[string]burden, err error) 
 				least[name], still = burden{min(b.goroutines, old.goroutines), min(b.files, old.files)}, 0
 			}
 		}
-		if err := wait(ctx, look); err != nil {
+		if err := wait(ctx, s.look); err != nil {
 			return nil, err
 		}
 	}
@@ -134,7 +134,7 @@ func (s *system) leaks(ctx context.Context, before map[string]burden) ([]breach,
 		if len(out) == 0 || time.Since(began) > idleTime {
 			return out, nil
 		}
-		if err := wait(ctx, look); err != nil {
+		if err := wait(ctx, s.look); err != nil {
 			return nil, err
 		}
 	}

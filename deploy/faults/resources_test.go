@@ -50,7 +50,7 @@ func TestLeaks_WaitsForWhatIsLetGo(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	p := &launch.Process{Pid: os.Getpid(), Spec: launch.Spec{Name: "self", Ready: server.URL + "/readyz"}}
-	s := &system{idp: &service{procs: []*launch.Process{p}}, cases: &service{}}
+	s := &system{look: time.Millisecond, idp: &service{procs: []*launch.Process{p}}, cases: &service{}}
 	out, err := s.leaks(t.Context(), map[string]burden{"self": {12, 5000}})
 	if err != nil || len(out) > 0 || len(goroutines) > 0 {
 		t.Errorf("%v, %v, %d looks are left", out, err, len(goroutines))

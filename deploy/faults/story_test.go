@@ -131,3 +131,28 @@ func (o *oracle) guessed(n, when int) {
 	}
 	o.kept.failures = append(o.kept.failures, int64(n)+1)
 }
+
+// issued finds the event of a token.
+func (o *oracle) issued(jti string) *keptEvent {
+	for i := range o.kept.events {
+		if o.kept.events[i].JTI == jti {
+			return &o.kept.events[i]
+		}
+	}
+	panic(jti)
+}
+
+// late lets an API believe for two seconds what was revoked, near a time in which it could not hear.
+func (o *oracle) late(deaf span) {
+	o.again(5, func(r *record) { r.Began, r.Ended = at(7), at(7) })
+	o.deaf = []span{deaf}
+}
+
+// unheard puts first that a record was asked for once more, with another session and without an answer, and that the sign-out
+// after it has no event.
+func (o *oracle) unheard(n int, when time.Time) {
+	o.again(n, func(r *record) { r.Status, r.Session, r.Began, r.Ended = 0, "s6", when, when })
+	last := len(o.records) - 1
+	o.records = append([]record{o.records[last]}, o.records[:last]...)
+	o.event("q20").Type = "x"
+}

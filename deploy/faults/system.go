@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -42,6 +41,7 @@ type system struct {
 
 	post *post
 	end  context.CancelFunc // of the load balancers
+	look time.Duration      // between two looks at what processes hold
 
 	clients seed.Clients
 	people  []*person
@@ -57,7 +57,7 @@ type redisSet interface {
 
 // openSystem starts everything in dir, which the caller removes after close.
 func openSystem(ctx context.Context, b launch.Binaries, store, dir string) (_ *system, err error) {
-	s := &system{store: store, group: launch.NewGroup(dir), cfg: launch.Config{Binaries: b, Dir: dir, Flags: map[string][]string{}, Env: map[string][]string{}}}
+	s := &system{store: store, look: betweenLooks, group: launch.NewGroup(dir), cfg: launch.Config{Binaries: b, Dir: dir, Flags: map[string][]string{}}}
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.end = end
 	defer func() {
@@ -276,9 +276,6 @@ func (s *system) signIn(ctx context.Context, p *person) error {
 	id, err := read(t.ID)
 	if err != nil {
 		return err
-	}
-	if p.subject != "" && p.subject != id.Sub {
-		return fmt.Errorf("%s was %s and is %s", p.Email, p.subject, id.Sub)
 	}
 	var pairs []string
 	for _, c := range cookies {
