@@ -62,9 +62,6 @@ func (p *Proxy) Set(f Fault) {
 // piece of the answer comes back.
 func (p *Proxy) Lose(n int) { p.lose.Store(int64(n)) }
 
-// Lost returns how many answers that Lose asked for were not lost yet.
-func (p *Proxy) Lost() (left int) { return int(max(0, p.lose.Load())) }
-
 // Sever resets every connection that is open.
 func (p *Proxy) Sever() {
 	p.mu.Lock()

@@ -98,7 +98,7 @@ func (p *Postgres) Promote(ctx context.Context) error {
 
 func (p *Postgres) data() string { return filepath.Join(p.dir, "data") }
 
-// Start starts the server, again after Kill or Halt, on the same port and data, and waits until it answers.
+// Start starts the server, again after Kill, on the same port and data, and waits until it answers.
 func (p *Postgres) Start(ctx context.Context) error {
 	args := []string{"-D", p.data(), "-k", p.dir, "-p", strconv.Itoa(p.Port), "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"}
 	for _, s := range p.settings {
@@ -162,16 +162,11 @@ func (p *Postgres) DSN(name string) string {
 func (p *Postgres) Pid() int { return p.cmd.Process.Pid }
 
 // Kill ends every process of the server at once, without a checkpoint, as a crash would.
-func (p *Postgres) Kill() error { return p.end(sigQuit) }
-
-// Halt ends the server in order.
-func (p *Postgres) Halt() error { return p.end(os.Interrupt) }
-
-func (p *Postgres) end(sig os.Signal) error {
+func (p *Postgres) Kill() error {
 	if p.cmd == nil {
 		return nil
 	}
-	_ = p.cmd.Process.Signal(sig) // it may be gone
+	_ = p.cmd.Process.Signal(sigQuit) // it may be gone
 	select {
 	case <-p.gone:
 		return nil
