@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -58,15 +59,31 @@ func silenceDatabase(_ context.Context, r *run, choice *dice) error {
 	return nil
 }
 
+var errWritten = errors.New("the database took no writes, and nothing was refused")
+
+// readOnly lets the database take no writes until one was refused, and a little longer.
 func readOnly(ctx context.Context, r *run, choice *dice) error {
-	for _, value := range []string{"on", "off"} {
-		for _, statement := range []string{"ALTER SYSTEM SET default_transaction_read_only = " + value, "SELECT pg_reload_conf()"} {
-			if _, err := r.sys.pg.Primary().SQL(ctx, "postgres", statement); err != nil {
-				return err
-			}
-		}
-		if value == "on" {
-			pause(choice, time.Second, 2*time.Second)
+	from := r.driver.ledger.len()
+	if err := r.writable(ctx, "off"); err != nil {
+		return err
+	}
+	refused := r.refusal(ctx, from, record.writes)
+	pause(choice, 500*time.Millisecond, 1500*time.Millisecond)
+	if err := r.writable(ctx, "on"); err != nil {
+		return err
+	}
+	if !refused {
+		return errWritten
+	}
+	return nil
+}
+
+// writable says whether the primary takes writes: on or off.
+func (r *run) writable(ctx context.Context, value string) error {
+	readOnly := map[string]string{"on": "off", "off": "on"}[value]
+	for _, statement := range []string{"ALTER SYSTEM SET default_transaction_read_only = " + readOnly, "SELECT pg_reload_conf()"} {
+		if _, err := r.sys.pg.Primary().SQL(ctx, "postgres", statement); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -80,12 +97,28 @@ func lockTable(ctx context.Context, r *run, choice *dice) error {
 
 // loseStandby ends the server that has to confirm every commit: nothing may be answered until it is back.
 func loseStandby(ctx context.Context, r *run, choice *dice) error {
-	p := r.sys.pg.Standby()
+	p, from := r.sys.pg.Standby(), r.driver.ledger.len()
 	if err := p.Kill(); err != nil {
 		return err
 	}
+	gone := time.Now()
 	pause(choice, time.Second, 2*time.Second)
-	return p.Start(ctx)
+	back := time.Now()
+	if err := p.Start(ctx); err != nil {
+		return err
+	}
+	r.found = append(r.found, unconfirmed(r.driver.ledger.since(from), span{gone, back})...)
+	return nil
+}
+
+// unconfirmed finds what was written and answered within a time in which no standby could confirm it (L1).
+func unconfirmed(records []record, alone span) (out []breach) {
+	for _, rec := range records {
+		if rec.writes() && rec.answered() && rec.Began.After(alone.from) && rec.Ended.Before(alone.to) {
+			out = append(out, breach{"L1", rec.N, fmt.Sprintf("%s was answered although the standby was away", rec.Op)})
+		}
+	}
+	return out
 }
 
 // failOver ends the primary and lets the standby take its place, as a cluster manager would. The services find it by

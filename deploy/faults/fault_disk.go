@@ -13,8 +13,7 @@ const resume = 5 * time.Second
 // diskFaults are those of a data folder that has no room left.
 func diskFaults() []fault {
 	return []fault{
-		{name: "provider's disk full", store: disk, deaf: true, recover: resume, happen: fillDisk(func(s *system) *volume { return s.idpVolume },
-			func(r record) bool { return r.Op == opRedeem || r.Op == opRefresh || r.Op == opMachine })},
+		{name: "provider's disk full", store: disk, deaf: true, recover: resume, happen: fillDisk(func(s *system) *volume { return s.idpVolume }, record.writes)},
 		{name: "case service's disk full", store: disk, recover: resume, proof: opCase, happen: fillDisk(func(s *system) *volume { return s.caseVolume },
 			func(r record) bool { return r.Op == opCase })},
 	}

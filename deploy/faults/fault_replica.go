@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net/http"
-	"strings"
 	"time"
 
 	"ellis.example/deploy/internal/seed"
@@ -51,11 +49,11 @@ func roll(ctx context.Context, r *run, _ *dice) error {
 // lease is after how long others take over from a replica that leads and says nothing.
 const lease = 12 * time.Second
 
-// stopLeader lets the replica that leads stand still until its lease has passed to another. Back again, it is asked at once for
-// what was revoked meanwhile.
+// stopLeader lets the replica that leads stand still until another one leads. Back again, it is asked at once for what was revoked
+// meanwhile, and of both only one leads.
 func stopLeader(ctx context.Context, r *run, _ *dice) error {
-	s := r.sys.idp
-	i, err := s.leader(ctx)
+	s, nobody := r.sys.idp, -1
+	i, err := s.leader(ctx, nobody, 2*lease)
 	if err != nil {
 		return err
 	}
@@ -64,32 +62,39 @@ func stopLeader(ctx context.Context, r *run, _ *dice) error {
 		r.broke = time.Now()
 		time.Sleep(noticed)
 		s.front.Sever() // clients give up on it: those who ask again are served
-		time.Sleep(lease)
-		return nil
+		_, err := s.leader(ctx, i, 2*lease)
+		return err
 	}); err != nil {
 		return err
 	}
 	r.wake(ctx, "http://"+s.at[i], from)
-	return nil
+	_, err = s.leader(ctx, nobody, lease)
+	return err
 }
 
-var errNoLeader = errors.New("no replica leads")
+var errNoLeader = errors.New("there is not one replica that leads")
 
-// leader is the replica that leads, by what its metrics say. It waits for one.
-func (s *service) leader(ctx context.Context) (int, error) {
-	c := newClient()
-	for end := time.Now().Add(2 * lease); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+// leader waits until exactly one replica leads, by what their metrics say, and returns it. One of them is not asked.
+func (s *service) leader(ctx context.Context, but int, patience time.Duration) (int, error) {
+	for end := time.Now().Add(patience); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		var leads []int
 		for i, spec := range s.specs {
-			a, err := send(ctx, c, http.MethodGet, strings.TrimSuffix(spec.Ready, "/readyz")+"/metrics", nil)
+			if i == but {
+				continue
+			}
+			n, err := metric(ctx, spec, "idp_leader")
 			if err != nil {
 				return 0, err
 			}
-			if strings.Contains(string(a.body), "\nidp_leader 1\n") {
-				return i, nil
+			if n == 1 {
+				leads = append(leads, i)
 			}
 		}
+		if len(leads) == 1 {
+			return leads[0], nil
+		}
 	}
-	return 0, errNoLeader
+	return 0, errors.Join(errNoLeader, ctx.Err())
 }
 
 // wake asks a replica for what was revoked since from, and shows it codes that were spent: the oracle sees whether it gave any.

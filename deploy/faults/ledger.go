@@ -72,6 +72,9 @@ func (r record) answered() bool {
 	return r.Status >= 200 && r.Status < 400 && r.Wrong == "" && r.Missed == ""
 }
 
+// writes reports whether the provider writes before it says that this is done.
+func (r record) writes() bool { return r.Op == opRedeem || r.Op == opRefresh || r.Op == opMachine }
+
 // unsure reports whether nobody knows what became of what was asked.
 func (r record) unsure() bool { return r.Status == 0 || r.Status >= 500 }
 

@@ -42,12 +42,11 @@ func (s *system) burdens(ctx context.Context) (map[string]burden, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := strings.TrimSuffix(p.Spec.Ready, "/readyz") + "/metrics"
-		n, err := metric(ctx, from, "go_goroutines")
+		n, err := metric(ctx, p.Spec, "go_goroutines")
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Spec.Name, err)
 		}
-		idle, err := metric(ctx, from, `idp_redis_connections{state="idle"}`)
+		idle, err := metric(ctx, p.Spec, `idp_redis_connections{state="idle"}`)
 		if err != nil && !errors.Is(err, errNoMetric) { // without Redis there is none
 			return nil, fmt.Errorf("%s: %w", p.Spec.Name, err)
 		}
@@ -59,7 +58,8 @@ func (s *system) burdens(ctx context.Context) (map[string]burden, error) {
 var errNoMetric = errors.New("no such metric")
 
 // metric reads one series of the metrics of a process. Errors: errNoMetric.
-func metric(ctx context.Context, from, name string) (int, error) {
+func metric(ctx context.Context, of launch.Spec, name string) (int, error) {
+	from := strings.TrimSuffix(of.Ready, "/readyz") + "/metrics"
 	a, err := send(ctx, newClient(), http.MethodGet, from, nil)
 	if err != nil {
 		return 0, err

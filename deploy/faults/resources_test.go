@@ -69,7 +69,7 @@ func TestMetric_SaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
-	if n, err := metric(t.Context(), server.URL, "go_goroutines"); err == nil {
+	if n, err := metric(t.Context(), launch.Spec{Ready: server.URL + "/readyz"}, "go_goroutines"); err == nil {
 		t.Errorf("got %d of nothing", n)
 	}
 }

@@ -18,6 +18,7 @@ type run struct {
 	seed   int
 	done   int // rounds
 	deaf   []span
+	leaked []span // when keys were discarded, as after a leak
 	// broke is when the fault of this round broke what heals by itself. It is zero where somebody has to mend it.
 	broke time.Time
 	found []breach // by the fault itself, in this round
@@ -136,5 +137,5 @@ func (f fault) proves(op string) bool {
 	if f.proof != "" {
 		return op == f.proof
 	}
-	return op == opRedeem || op == opRefresh || op == opMachine
+	return record{Op: op}.writes()
 }

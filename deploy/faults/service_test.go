@@ -1,10 +1,13 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"ellis.example/deploy/internal/launch"
 )
 
 func TestCutShort_LeavesWithoutAnswerWhomTheBalancerCouldNotServe(t *testing.T) {
@@ -60,6 +63,53 @@ func TestFaults_AreHadWhereTheirStoreIs(t *testing.T) {
 		}
 		if !names[want] || names["redis stopped for long"] || names["kill"] != (store == sqlite || store == postgres) || names["slow network"] != (store == sqlite) {
 			t.Errorf("%s: %v", store, names)
+		}
+	}
+}
+
+func TestUnconfirmed_IsWhatIsWrittenAndAnsweredWhileTheStandbyIsAway(t *testing.T) {
+	t.Parallel()
+	alone := span{at(10), at(20)}
+	for name, c := range map[string]struct {
+		rec   record
+		found bool
+	}{
+		"answered":            {record{Op: opMachine, Status: 200, Began: at(11), Ended: at(12)}, true},
+		"a code":              {record{Op: opRedeem, Status: 200, Began: at(11), Ended: at(12)}, true},
+		"a refresh token":     {record{Op: opRefresh, Status: 200, Began: at(11), Ended: at(12)}, true},
+		"began before":        {record{Op: opMachine, Status: 200, Began: at(9), Ended: at(12)}, false},
+		"answered when back":  {record{Op: opMachine, Status: 200, Began: at(11), Ended: at(21)}, false},
+		"refused":             {record{Op: opMachine, Status: 503, Began: at(11), Ended: at(12)}, false},
+		"nothing was written": {record{Op: opCase, Status: 200, Began: at(11), Ended: at(12)}, false},
+	} {
+		if out := unconfirmed([]record{c.rec}, alone); (len(out) == 1) != c.found {
+			t.Errorf("%s: %v", name, out)
+		}
+	}
+}
+
+func TestLeader_IsTheOnlyOneThatSaysSo(t *testing.T) {
+	t.Parallel()
+	says := func(n string) launch.Spec {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "idp_leader "+n+"\n") }))
+		t.Cleanup(server.Close)
+		return launch.Spec{Ready: server.URL + "/readyz"}
+	}
+	yes, no := says("1"), says("0")
+	for name, c := range map[string]struct {
+		specs     []launch.Spec
+		but, want int // want -1: none
+	}{
+		"the second":     {[]launch.Spec{no, yes}, -1, 1},
+		"none":           {[]launch.Spec{no, no}, -1, -1},
+		"two":            {[]launch.Spec{yes, yes}, -1, -1},
+		"the other":      {[]launch.Spec{yes, yes}, 0, 1},
+		"none but it":    {[]launch.Spec{yes, no}, 0, -1},
+		"it is not here": {[]launch.Spec{{Ready: "http://127.0.0.1:1/readyz"}, yes}, 0, 1},
+	} {
+		i, err := (&service{specs: c.specs}).leader(t.Context(), c.but, time.Second)
+		if (err == nil) != (c.want >= 0) || (err == nil && i != c.want) {
+			t.Errorf("%s: %d %v", name, i, err)
 		}
 	}
 }

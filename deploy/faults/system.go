@@ -277,10 +277,6 @@ func (s *system) signIn(ctx context.Context, p *person) error {
 	if err != nil {
 		return err
 	}
-	var pairs []string
-	for _, c := range cookies {
-		pairs = append(pairs, c.Name+"="+c.Value)
-	}
-	p.subject, p.cookies = id.Sub, strings.Join(pairs, "; ")
+	p.subject, p.cookies = id.Sub, pairs(cookies)
 	return nil
 }
