@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"ellis.example/deploy/internal/faultproxy"
@@ -18,26 +19,63 @@ func mailFaults() []fault {
 }
 
 func breakMail(f faultproxy.Fault) func(context.Context, *run, *dice) error {
-	return func(_ context.Context, r *run, choice *dice) error {
-		r.broke = time.Now()
-		r.sys.post.relay.Set(f)
-		if f.Refuse {
-			r.sys.post.relay.Sever()
-		}
-		pause(choice, 1500*time.Millisecond, 3*time.Second)
-		r.sys.post.relay.Set(faultproxy.Fault{})
-		return nil
+	return func(ctx context.Context, r *run, choice *dice) error {
+		return r.withoutMail(ctx, func() {
+			r.sys.post.relay.Set(f)
+		}, func() {
+			pause(choice, 1500*time.Millisecond, 3*time.Second)
+		}, func() {
+			r.sys.post.relay.Set(faultproxy.Fault{})
+		})
 	}
 }
 
 // hangUp cuts the way to the relay again and again, also where it has just taken a mail and its answer is under way.
-func hangUp(_ context.Context, r *run, choice *dice) error {
-	r.broke = time.Now()
-	for range 4 {
-		r.sys.post.relay.Lose(1 + choice.roll(6))
-		pause(choice, 300*time.Millisecond, 600*time.Millisecond)
-		r.sys.post.relay.Sever()
+func hangUp(ctx context.Context, r *run, choice *dice) error {
+	lose := func() { r.sys.post.relay.Lose(1 + choice.roll(6)) }
+	return r.withoutMail(ctx, lose, func() {
+		for range 4 {
+			pause(choice, 300*time.Millisecond, 600*time.Millisecond)
+			r.sys.post.relay.Sever()
+			lose()
+		}
+	}, func() { r.sys.post.relay.Lose(0) })
+}
+
+var errMail = errors.New("the way to the relay was broken, and no mail was put off")
+
+const deferred = `idp_mail_total{outcome="deferred"}`
+
+// withoutMail breaks the way to the relay, lets somebody ask for a mail, and mends it when an attempt has failed.
+func (r *run) withoutMail(ctx context.Context, fail, meanwhile, mend func()) error {
+	relay := r.sys.post.relay
+	before, err := r.putOff(ctx)
+	if err != nil {
+		return err
 	}
-	r.sys.post.relay.Lose(0)
-	return nil
+	defer mend()
+	r.broke = time.Now()
+	fail()
+	relay.Sever()
+	r.driver.askForMail(ctx, newAddress())
+	meanwhile()
+	for end := time.Now().Add(answerTime); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		relay.Sever() // what hangs has failed
+		if now, err := r.putOff(ctx); err != nil || now > before {
+			return err
+		}
+	}
+	return errors.Join(errMail, ctx.Err())
+}
+
+// putOff is how many attempts to deliver mail have failed.
+func (r *run) putOff(ctx context.Context) (all int, err error) {
+	for _, spec := range r.sys.idp.specs {
+		n, err := metric(ctx, spec, deferred)
+		if err != nil && !errors.Is(err, errNoMetric) { // it begins with the first
+			return 0, err
+		}
+		all += n
+	}
+	return all, nil
 }

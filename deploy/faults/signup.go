@@ -69,14 +69,19 @@ func (d *driver) mailed(address string) string {
 	return ""
 }
 
+func newAddress() string { return "new-" + strings.ToLower(rand.Text()[:16]) + "@example.com" }
+
+// askForMail begins a sign-up, and reports whether a mail was promised.
+func (d *driver) askForMail(ctx context.Context, address string) bool {
+	b := d.browser("", "")
+	return d.visit(ctx, b, d.sys.issuer()+"/signup") &&
+		d.submit(ctx, b, record{Op: opSignUp, Who: address}, "", map[string]string{"email": address}).answered()
+}
+
 // signUp opens an account, from the mail to the sign-out, and shows whatever can be used once twice at the same time.
 func (d *driver) signUp(ctx context.Context, c *http.Client, choice *dice) {
-	who := seed.Account{Email: "new-" + strings.ToLower(rand.Text()[:16]) + "@example.com", Password: newSecret()}
-	b := d.browser("", "")
-	if !d.visit(ctx, b, d.sys.issuer()+"/signup") {
-		return
-	}
-	if !d.submit(ctx, b, record{Op: opSignUp, Who: who.Email}, "", map[string]string{"email": who.Email}).answered() {
+	who := seed.Account{Email: newAddress(), Password: newSecret()}
+	if !d.askForMail(ctx, who.Email) {
 		return
 	}
 	link := d.mailed(who.Email)
