@@ -23,7 +23,7 @@ func (r *run) ask(ctx context.Context) ([]breach, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := oracle{records: records, kept: k, subjects: map[string]string{}, owners: map[string]string{}, now: time.Now(), deaf: r.deaf}
+	o := oracle{records: records, kept: k, subjects: map[string]string{}, owners: map[string]string{}, now: time.Now(), deaf: r.deaf, leaked: r.leaked}
 	for _, p := range r.sys.people {
 		o.subjects[p.Email], o.owners[p.Email] = p.subject, p.caseID
 	}

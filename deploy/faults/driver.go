@@ -190,7 +190,7 @@ func (d *driver) signOn(ctx context.Context, c *http.Client, p *person, choice *
 		return
 	}
 	if first.answered() {
-		d.spend(p.Email, got.Code, form)
+		d.spend(p.Email, got.Code, p.access, form)
 		p.families = append(p.families, &family{first.Refresh, p.access})
 		if len(p.families) > 4 {
 			p.families = p.families[1:]

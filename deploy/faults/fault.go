@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"syscall"
 	"time"
 
 	"ellis.example/deploy/internal/faultproxy"
+	"ellis.example/deploy/internal/seed"
 )
 
 // fault is one way in which something breaks.
@@ -99,8 +101,32 @@ func slow(_ context.Context, r *run, choice *dice) error {
 	return nil
 }
 
+var errUnused = errors.New("the keys were discarded, and there was no token to show after it")
+
+// rotate discards the keys that sign tokens, as after a leak, and then shows the last tokens that they signed.
 func rotate(ctx context.Context, r *run, _ *dice) error {
-	return r.sys.command(ctx, "keys", "rotate", "--alg", "ES256", "--emergency")
+	began, tokens := time.Now(), r.driver.lastSpent()
+	if err := r.sys.command(ctx, "keys", "rotate", "--alg", "ES256", "--emergency"); err != nil {
+		return err
+	}
+	r.broke = time.Now()
+	r.leaked = append(r.leaked, span{began, r.broke})
+	if err := wait(ctx, reach+50*time.Millisecond); err != nil {
+		return err
+	}
+	c, shown := newClient(), 0
+	for _, p := range r.sys.people {
+		for _, s := range tokens {
+			if s.who == p.Email && s.access != "" {
+				r.driver.readCase(ctx, c, &person{Account: seed.Account{Email: p.Email}, caseID: p.caseID}, s.access)
+				shown++
+			}
+		}
+	}
+	if shown == 0 {
+		return errUnused
+	}
+	return nil
 }
 
 // stopped lets a process stand still for a time: it keeps its connections, and answers nothing.

@@ -88,6 +88,7 @@ type oracle struct {
 	owners   map[string]string // person → case
 	now      time.Time
 	deaf     []span // when the API could not hear the provider
+	leaked   []span // when keys were discarded, as after a leak
 	ends     ends
 	out      []breach
 }
@@ -107,6 +108,7 @@ func (o *oracle) judge() []breach {
 	o.once()
 	o.lines()
 	o.dead()
+	o.discarded()
 	o.changed()
 	o.bounded()
 	o.own()

@@ -215,6 +215,27 @@ func (o *oracle) dead() {
 	}
 }
 
+// discarded: no token opens anything whose key was discarded after it was signed (L5).
+func (o *oracle) discarded() {
+	came := map[string]time.Time{}
+	for _, r := range o.records {
+		if r.answered() && (r.Op == opRedeem || r.Op == opRefresh) {
+			came[r.JTI] = r.Ended
+		}
+	}
+	for _, r := range o.records {
+		at, known := came[r.JTI]
+		if r.Op != opCase || !r.answered() || !known {
+			continue
+		}
+		for _, s := range o.leaked {
+			if at.Before(s.from) && r.Began.After(s.to.Add(o.within(s.to, r.Began))) {
+				o.found("L5", r.N, "the key of the token was discarded at %s, and it opened a case", s.to.Format(time.StampMilli))
+			}
+		}
+	}
+}
+
 // changed: from the answer on only the new password opens an account (L1, L5).
 func (o *oracle) changed() {
 	now := map[string]string{} // who has which password, where that is known

@@ -96,8 +96,14 @@ func TestOracle_FindsWhatWorksThatMayNot(t *testing.T) {
 		"token of ended session":   {"L5", "ended at", func(o *oracle) { o.again(16, func(r *record) { r.Op, r.Shown, r.Refresh = opRefresh, "r8", "r9" }) }},
 		"code of ended session":    {"L5", "its code was redeemed", func(o *oracle) { o.number(16).Began = at(18) }},
 		"case by ended session":    {"L5", "opened a case", func(o *oracle) { o.again(5, func(r *record) { r.JTI = "j8" }) }},
-		"old password":             {"L5", "the password was replaced", func(o *oracle) { o.again(17, func(*record) {}) }},
-		"subject of another":       {"L6", "bo got tokens of sub-ana", func(o *oracle) { o.number(16).Subject = "sub-ana" }},
+		"token of a leaked key":    {"L5", "the key of the token was discarded", func(o *oracle) { o.leak(4, 5, 7) }},
+		"key leaked while deaf": {"L5", "the key of the token was discarded", func(o *oracle) {
+			o.leak(4, 5, 12)
+			o.deaf = []span{{at(4), at(40)}}
+		}},
+		"first token of a key": {"L5", "the key of the token was discarded", func(o *oracle) { o.leak(4, 5, 7); o.records[len(o.records)-1].JTI = "j1" }},
+		"old password":         {"L5", "the password was replaced", func(o *oracle) { o.again(17, func(*record) {}) }},
+		"subject of another":   {"L6", "bo got tokens of sub-ana", func(o *oracle) { o.number(16).Subject = "sub-ana" }},
 
 		"guess was good":          {"L7", "was good", func(o *oracle) { o.number(26).Status = 303 }},
 		"verified, not recorded":  {"L7", "verified: false", func(o *oracle) { o.event("q26").Type = "x" }},
@@ -142,6 +148,13 @@ func TestOracle_LetsBe(t *testing.T) {
 		"a session that was signed out by a request nobody heard of": func(o *oracle) { o.unheard(20, at(18)) },
 		"a session that a new password ended, of which nobody heard": func(o *oracle) { o.unheard(18, at(18)) },
 		"a guess that was verified and answered with a failure":      func(o *oracle) { o.number(26).Status = 503 },
+		"a token whose key leaked a moment ago":                      func(o *oracle) { o.leak(5, 6, 7) },
+		"a token that came while keys were replaced":                 func(o *oracle) { o.leak(3, 5, 7) },
+		"a token whose key leaked while nobody could say":            func(o *oracle) { o.leak(4, 5, 11); o.deaf = []span{{at(4), at(40)}} },
+		"a token whose key leaked, and that is refused": func(o *oracle) {
+			o.leak(4, 5, 9)
+			o.records[len(o.records)-1].Status = 401
+		},
 		"a case that was not shown": func(o *oracle) {
 			o.again(5, func(r *record) { r.Status = 404 })
 		},

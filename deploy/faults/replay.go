@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"ellis.example/deploy/internal/seed"
@@ -12,6 +13,7 @@ import (
 // spentCode is a code that was redeemed, with the request that did it.
 type spentCode struct {
 	who, code string
+	access    string // token that came for it
 	form      url.Values
 	at        time.Time
 }
@@ -20,24 +22,28 @@ type spentCode struct {
 const replayed = 10 * time.Second
 
 // spend notes a code that was redeemed.
-func (d *driver) spend(who, code string, form url.Values) {
+func (d *driver) spend(who, code, access string, form url.Values) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
 	for len(d.spent) > 0 && now.Sub(d.spent[0].at) > replayed {
 		d.spent = d.spent[1:]
 	}
-	d.spent = append(d.spent, spentCode{who, code, form, now})
+	d.spent = append(d.spent, spentCode{who, code, access, form, now})
+}
+
+// lastSpent are the codes of the last seconds.
+func (d *driver) lastSpent() []spentCode {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.spent)
 }
 
 // replay shows the last codes again that were redeemed before a time, at a place of the provider. The oracle sees whether one
 // of them was good twice.
 func (r *run) replay(ctx context.Context, base string, before time.Time) {
-	r.driver.mu.Lock()
-	codes := append([]spentCode(nil), r.driver.spent...)
-	r.driver.mu.Unlock()
 	c := newClient()
-	for _, s := range codes {
+	for _, s := range r.driver.lastSpent() {
 		if s.at.Before(before) && before.Sub(s.at) < replayed {
 			r.again(ctx, c, base, record{Op: opRedeem, Who: s.who, Code: s.code}, s.form)
 		}

@@ -156,3 +156,10 @@ func (o *oracle) unheard(n int, when time.Time) {
 	o.records = append([]record{o.records[last]}, o.records[:last]...)
 	o.event("q20").Type = "x"
 }
+
+// leak lets keys be discarded, and a token of before open a case at a time. What ana revoked then is not revoked here.
+func (o *oracle) leak(from, to, when int) {
+	o.number(6).Status = 503
+	o.leaked = []span{{at(from), at(to)}}
+	o.again(5, func(r *record) { r.Began, r.Ended, r.Request = at(when), at(when), "q5" })
+}
