@@ -21,6 +21,7 @@ type Tx struct {
 	stmts map[string]*sql.Stmt
 	clk   clock.Clock
 	late  []late
+	many  map[string]many
 }
 
 // late is what is done at the end of a transaction.

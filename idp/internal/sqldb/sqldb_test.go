@@ -51,9 +51,13 @@ func (events) Enter(t *Tx, name string, _ time.Time) (id int64, err error) {
 	return id, err
 }
 
-func (events) Append(t *Tx, id int64, _ time.Time, r chain.Record, _ unit.Event) error {
-	_, err := t.Exec(`INSERT INTO events (writer, seq, body, hash) VALUES (?,?,?,?)`, id, r.Seq, r.Body, r.Hash[:])
-	return err
+func (events) Append(t *Tx, id int64, entries []Entry) error {
+	var rows []any
+	for i := range entries {
+		r := &entries[i].Record
+		rows = append(rows, id, r.Seq, r.Body, r.Hash[:])
+	}
+	return t.Many(`INSERT INTO events (writer, seq, body, hash) VALUES (?,?,?,?)`, rows)
 }
 
 func (events) Save(t *Tx, id int64, h chain.Head) error {

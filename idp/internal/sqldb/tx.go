@@ -19,6 +19,7 @@ type Tx struct {
 	stmts map[string]*sql.Stmt
 	clk   clock.Clock
 	late  []late
+	many  map[string]many
 }
 
 // late is what is done at the end of a transaction.

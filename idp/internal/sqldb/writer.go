@@ -20,10 +20,17 @@ type Chain interface {
 	Encode(at time.Time, e unit.Event) ([]byte, error)
 	// Enter names a writer in the database, before its first event, and returns its row's number.
 	Enter(t *Tx, name string, at time.Time) (id int64, err error)
-	// Append stores an event with its record.
-	Append(t *Tx, id int64, at time.Time, r chain.Record, e unit.Event) error
+	// Append stores events with their records: those of a whole batch, as a statement by itself costs more than its row.
+	Append(t *Tx, id int64, entries []Entry) error
 	// Save notes where the writer's chain ends.
 	Save(t *Tx, id int64, head chain.Head) error
+}
+
+// Entry is an event of a batch, when it happened and its record.
+type Entry struct {
+	At     time.Time
+	Record chain.Record
+	Event  unit.Event
 }
 
 // The states of a job: whoever leaves waiting first, the writer or the caller who gives up, decides.
@@ -66,6 +73,8 @@ type writer struct {
 	id   int64 // row of this chain; 0 until its first event
 	head chain.Head
 	held *job // taken from the queue, and not part of the batch
+
+	entries []Entry // of the transaction, not stored yet
 
 	alone bool // what is tried bears no other replica's transaction beside it
 }
@@ -276,7 +285,7 @@ func (w *writer) connect() error {
 	defer done()
 	conn, err := w.db.single.Conn(ctx)
 	if err == nil {
-		w.t = &Tx{d: w.db.d, conn: conn, stmts: map[string]*sql.Stmt{}, clk: w.db.opt.Clock}
+		w.t = &Tx{d: w.db.d, conn: conn, stmts: map[string]*sql.Stmt{}, many: map[string]many{}, clk: w.db.opt.Clock}
 	}
 	return err
 }
@@ -306,6 +315,8 @@ func (w *writer) try(batch []*job) (err error) {
 	}
 	defer done()
 	w.t.ctx, w.t.late = ctx, nil
+	clear(w.entries) // they are somebody's, and are not to be kept longer
+	w.entries = w.entries[:0]
 	id, head := w.id, w.head
 	if err := w.t.open(); err != nil {
 		w.drop()
@@ -400,13 +411,17 @@ func (w *writer) apply(j *job) error {
 		w.id = id
 	}
 	r, head := chain.Next(w.head, j.body)
-	w.head = head
-	return w.db.opt.Chain.Append(w.t, w.id, j.at, r, j.event)
+	w.head, w.entries = head, append(w.entries, Entry{j.at, r, j.event})
+	return nil
 }
 
+// save stores the events of the transaction and where the chain ends with them.
 func (w *writer) save(before chain.Head) error {
 	if w.head == before {
 		return nil
+	}
+	if err := w.db.opt.Chain.Append(w.t, w.id, w.entries); err != nil {
+		return err
 	}
 	return w.db.opt.Chain.Save(w.t, w.id, w.head)
 }

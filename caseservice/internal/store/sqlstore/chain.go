@@ -31,11 +31,14 @@ func (ledgerChain) Enter(t *sqldb.Tx, name string, _ time.Time) (id int64, err e
 }
 
 // Append implements sqldb.Chain.
-func (ledgerChain) Append(t *sqldb.Tx, id int64, at time.Time, r chain.Record, e unit.Event) error {
-	entry := storable(e.(ledger.Entry))
-	_, err := t.Exec(insertEntry, id, r.Seq, at.UnixMicro(), entry.Act, string(entry.Outcome), entry.Reason, entry.Case,
-		entry.Sub, entry.Client, entry.Txn, entry.JTI, entry.Actor, string(entry.Purpose), entry.Request, r.Hash[:])
-	return err
+func (ledgerChain) Append(t *sqldb.Tx, id int64, entries []sqldb.Entry) error {
+	rows := make([]any, 0, len(entries)*15)
+	for i := range entries {
+		e, r := storable(entries[i].Event.(ledger.Entry)), &entries[i].Record
+		rows = append(rows, id, r.Seq, entries[i].At.UnixMicro(), e.Act, string(e.Outcome), e.Reason, e.Case,
+			e.Sub, e.Client, e.Txn, e.JTI, e.Actor, string(e.Purpose), e.Request, r.Hash[:])
+	}
+	return t.Many(insertEntry, rows)
 }
 
 // Save implements sqldb.Chain.

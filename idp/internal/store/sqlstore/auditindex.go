@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"strings"
 
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/sqldb"
@@ -37,14 +36,14 @@ func indexSome(t *sqldb.Tx) (int, error) {
 		return 0, err
 	}
 	last := from
-	rows := make([]any, 0, indexRows*indexColumns)
+	rows := make([]any, 0, indexRows*4)
 	for _, e := range events {
 		for _, ref := range e.Refs() {
 			rows = append(rows, ref, micros(e.At), writer, e.Seq)
 		}
 		last = e.Seq
 	}
-	if err := insertRefs(t, rows); err != nil {
+	if err := t.Many(insertRef, rows); err != nil {
 		return 0, err
 	}
 	if last == from { // a hole in the record: verification names it, the index steps over it
@@ -58,30 +57,7 @@ func indexSome(t *sqldb.Tx) (int, error) {
 	return max(len(events), 1), err
 }
 
-const (
-	indexColumns = 4
-	indexMany    = 32 // rows of one statement: a statement by itself costs more than its row
-)
-
-var (
-	insertRef  = `INSERT INTO audit_refs (ref, at, writer, seq) VALUES (?,?,?,?) ON CONFLICT DO NOTHING`
-	insertMany = strings.Replace(insertRef, "(?,?,?,?)", strings.Repeat("(?,?,?,?),", indexMany-1)+"(?,?,?,?)", 1)
-)
-
-// insertRefs adds rows to the index: the columns of one after those of another.
-func insertRefs(t *sqldb.Tx, columns []any) error {
-	query, n := insertMany, indexMany*indexColumns
-	for len(columns) > 0 {
-		if len(columns) < n {
-			query, n = insertRef, indexColumns
-		}
-		if _, err := t.Exec(query, columns[:n]...); err != nil {
-			return err
-		}
-		columns = columns[n:]
-	}
-	return nil
-}
+const insertRef = `INSERT INTO audit_refs (ref, at, writer, seq) VALUES (?,?,?,?) ON CONFLICT DO NOTHING`
 
 func nextEvents(t *sqldb.Tx, writer, from int64) (out []audit.Stored, err error) {
 	err = t.Rows(func(scan func(...any) error) error {

@@ -29,10 +29,16 @@ func (auditChain) Enter(t *sqldb.Tx, name string, at time.Time) (id int64, err e
 	return id, err
 }
 
+const insertEvent = `INSERT INTO audit_events (writer, seq, at, body, hash) VALUES (?,?,?,?,?)`
+
 // Append implements sqldb.Chain.
-func (auditChain) Append(t *sqldb.Tx, id int64, at time.Time, r chain.Record, _ unit.Event) error {
-	_, err := t.Exec(`INSERT INTO audit_events (writer, seq, at, body, hash) VALUES (?,?,?,?,?)`, id, r.Seq, micros(at), r.Body, r.Hash[:])
-	return err
+func (auditChain) Append(t *sqldb.Tx, id int64, entries []sqldb.Entry) error {
+	rows := make([]any, 0, len(entries)*5)
+	for i := range entries {
+		r := &entries[i].Record
+		rows = append(rows, id, r.Seq, micros(entries[i].At), r.Body, r.Hash[:])
+	}
+	return t.Many(insertEvent, rows)
 }
 
 // Save implements sqldb.Chain.
