@@ -52,7 +52,8 @@ type Exporter struct {
 	mu    sync.Mutex
 	size  int64 // of what was read or written so far
 	ends  map[string]chain.Head
-	dirty bool // some of that may not be on disk: an earlier process may have ended between writing it and seeing to it
+	disk  func(*os.File) error // takes it to disk; nil: toDisk
+	dirty bool                 // some of that may not be on disk: an earlier process may have ended between writing it and seeing to it
 }
 
 // Once appends what the log has and the file has not, and takes it to disk. It returns how many records that were. Errors:
@@ -80,12 +81,19 @@ func (x *Exporter) Once(ctx context.Context) (added int64, err error) {
 	if x.dirty = x.dirty || added > 0; !x.dirty {
 		return 0, nil
 	}
-	if err := errors.Join(f.Sync(), syncDir(filepath.Dir(x.File))); err != nil {
+	take := toDisk
+	if x.disk != nil {
+		take = x.disk
+	}
+	if err := take(f); err != nil {
 		return added, err
 	}
 	x.dirty = false
 	return added, nil
 }
+
+// toDisk makes a file and its name durable.
+func toDisk(f *os.File) error { return errors.Join(f.Sync(), syncDir(filepath.Dir(f.Name()))) }
 
 // recordStart is how each line begins.
 const recordStart = `{"writer":"`
