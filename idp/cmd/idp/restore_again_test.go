@@ -166,6 +166,22 @@ func TestRestore_RunAgainItOnlySigns(t *testing.T) {
 	}
 }
 
+// A copy of a database that was accepted a moment ago is a copy.
+func TestRestore_ACopyIsNotOnlySigned(t *testing.T) {
+	t.Parallel()
+	w, saved := changed(t)
+	unsigned, file, copied := w.copied(w.points, "unsigned"), w.placed(saved), filepath.Join(w.dir, "copied")
+	w.ok(nil, w.accept(file, w.points, "--audit", w.export)...)
+	w.ok(nil, "backup", copied, "--database", "sqlite:"+file)
+	second := w.placed(copied)
+	var done acceptance
+	if w.ok(&done, w.accept(second, unsigned, "--audit", w.export)...); done.Epoch != 2 || done.Signed || len(done.Locked) > 0 {
+		t.Errorf("%+v", done)
+	}
+	w.today()
+	w.must(w.serve(second, unsigned))
+}
+
 // signsOnlySoon looks at when an acceptance that a file does not tell of is only signed: a database that was copied right after
 // it was accepted looks the same.
 func (r *restoring) signsOnlySoon(unsigned string) {
