@@ -154,6 +154,23 @@ func TestRestore_RunAgainTheCaseServiceOnlySigns(t *testing.T) {
 	}
 }
 
+// A copy of a database that was accepted a moment ago is a copy.
+func TestRestore_ACaseCopyIsNotOnlySigned(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, 1)
+	saved := f.saved("saved")
+	f.ok(nil, "case", "assign", f.cases[0].Receipt, "--sub", "ana")
+	f.witnessed()
+	first := f.restored(saved) // with a copy of the checkpoints
+	first.ok(nil, first.accept("--ledger", f.export)...)
+	second := f.placed(first.saved("copied"))
+	var done acceptance
+	if second.ok(&done, second.accept("--ledger", f.export)...); done.Epoch != 2 || done.Signed || len(done.Owners) > 0 {
+		t.Errorf("%+v", done)
+	}
+	second.witnessed()
+}
+
 // Witnesses that both stopped before the database was lost do not pass for ones that know all.
 func TestRestore_CaseWitnessesThatEndedEarlyAreSaidToHave(t *testing.T) {
 	t.Parallel()
