@@ -121,6 +121,8 @@ func TestCaps_WhatIsBeyondThemIsRefusedClearly(t *testing.T) {
 		}
 		a, err := raw(port, head+fields.String()+"\r\n")
 		s.wants(name+" header fields", a, err, http.StatusRequestHeaderFieldsTooLarge, "header fields")
+		a, err = raw(port, head+strings.Repeat("a:\r\n", 101)+"\r\n")
+		s.wants(name+" lines of one field", a, err, http.StatusRequestHeaderFieldsTooLarge, "header fields")
 		a, err = raw(port, strings.Replace(head, "/signin", "/signin?"+form(101), 1)+"\r\n")
 		s.wants(name+" query", a, err, http.StatusBadRequest, "parameters")
 		if a, err = raw(port, head+"X-Long: "+strings.Repeat("x", 40<<10)+"\r\n\r\n"); a.status != http.StatusRequestHeaderFieldsTooLarge {

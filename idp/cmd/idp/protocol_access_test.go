@@ -115,6 +115,9 @@ func TestUserInfo_RefusesWithAChallenge(t *testing.T) {
 	if ch := a.header.Get("WWW-Authenticate"); !strings.Contains(ch, `scope="openid"`) {
 		t.Error(ch)
 	}
+	if a := w.do(http.MethodPost, "/userinfo", url.Values{"access_token": {access}}, "Content-Type", "Application/X-WWW-Form-URLEncoded"); a.status != http.StatusOK {
+		t.Errorf("a form's type in another case: %d %s", a.status, a.body)
+	}
 	w.wants("two ways", w.do(http.MethodPost, "/userinfo", url.Values{"access_token": {access}}, "Authorization", "Bearer "+access), http.StatusBadRequest, "invalid_request")
 	w.wants("two headers", w.do(http.MethodGet, "/userinfo", nil, "Authorization", "Bearer "+access, "Authorization", "Bearer "+access), http.StatusBadRequest, "invalid_request")
 	w.wants("twice in the form", w.do(http.MethodPost, "/userinfo", url.Values{"access_token": {access, access}}), http.StatusBadRequest, "invalid_request")

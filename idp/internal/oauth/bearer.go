@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -97,7 +98,7 @@ func bearerOf(r *http.Request) (string, error) {
 			found = append(found, token)
 		}
 	}
-	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+	if r.Method == http.MethodPost && isForm(r) {
 		form, err := readForm(r)
 		if err != nil {
 			return "", err
@@ -113,6 +114,12 @@ func bearerOf(r *http.Request) (string, error) {
 		return found[0], nil
 	}
 	return "", problem("invalid_request", "send one access token, in one way")
+}
+
+// isForm compares in any case, as web.Form does, which refuses a form whose type is wrong in some other way.
+func isForm(r *http.Request) bool {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return kind == "application/x-www-form-urlencoded"
 }
 
 // bearerError is a refusal of a protected resource (RFC 6750 §3). Without a code nothing was presented, and nothing more is said.

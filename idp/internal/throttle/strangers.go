@@ -35,8 +35,9 @@ type Strangers struct {
 }
 
 type strangerShard struct {
-	mu sync.Mutex
-	m  map[strangerKey]*tally
+	mu       sync.Mutex
+	m        map[strangerKey]*tally
+	networks int // tallies of no client: clients are no more than are registered
 }
 
 // strangerKey tells tallies apart: by network, or by client and reason. One with neither stands for all that there was no room
@@ -79,7 +80,7 @@ func (s *Strangers) record(ctx context.Context, k strangerKey, e audit.Event) er
 	if n > 1 {
 		e = k.sum(e, n)
 	}
-	s.log.LogAttrs(ctx, slog.LevelInfo, "stranger refused", slog.String("type", e.Type), slog.String("reason", e.Reason), slog.String("network", k.network), slog.Int("count", n))
+	s.log.LogAttrs(ctx, slog.LevelInfo, "stranger refused", slog.String("type", e.Type), slog.String("reason", e.Reason), slog.String("network", k.network), slog.String("client_id", k.client), slog.Int("count", n))
 	if err := s.commit.Commit(ctx, unit.Unit{Event: e}); err != nil {
 		sh.giveBack(k, n)
 		return err
@@ -92,9 +93,9 @@ func (sh *strangerShard) count(k strangerKey, e audit.Event, now time.Time) (cou
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	t := sh.m[k]
-	if t == nil && len(sh.m) >= strangersKept/strangerShards {
+	if t == nil && k.client == "" && sh.networks >= strangersKept/strangerShards {
 		sh.forget(now)
-		if len(sh.m) >= strangersKept/strangerShards {
+		if sh.networks >= strangersKept/strangerShards {
 			k = strangerKey{kind: k.kind}
 			t = sh.m[k]
 		}
@@ -102,6 +103,9 @@ func (sh *strangerShard) count(k strangerKey, e audit.Event, now time.Time) (cou
 	if t == nil {
 		t = &tally{}
 		sh.m[k] = t
+		if k.client == "" {
+			sh.networks++
+		}
 	}
 	t.n++
 	t.last = audit.Event{Type: e.Type, Outcome: e.Outcome, Reason: e.Reason, IP: e.IP, Request: e.Request, Client: k.client}
@@ -120,6 +124,9 @@ func (sh *strangerShard) forget(now time.Time) {
 	for k, t := range sh.m {
 		if t.n == 0 && now.Sub(t.at) >= strangerEvery {
 			delete(sh.m, k)
+			if k.client == "" {
+				sh.networks--
+			}
 		}
 	}
 }

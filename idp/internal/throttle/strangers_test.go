@@ -1,11 +1,13 @@
 package throttle
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -140,9 +142,56 @@ func TestStrangers_ManyNetworksAreBoundedAndAllCounted(t *testing.T) {
 	clk.Advance(2 * strangerEvery)
 	_ = s.Flush(t.Context())
 	for i := range s.sh {
-		if n := len(s.sh[i].m); n != 0 {
-			t.Fatalf("%d tallies are kept that say nothing", n)
+		if n := len(s.sh[i].m); n != 0 || s.sh[i].networks != 0 {
+			t.Fatalf("%d tallies are kept that say nothing, %d are counted", n, s.sh[i].networks)
 		}
+	}
+}
+
+// However many strangers come, a client that is known is named; and where they are too many to be told apart, nobody is.
+func TestStrangers_AFloodTakesTheNameOffNoClient(t *testing.T) {
+	t.Parallel()
+	s, b, clk, _ := newStrangers()
+	var log bytes.Buffer
+	s.log = slog.New(slog.NewJSONHandler(&log, nil))
+	for i := range 20_000 {
+		e := refusal(fmt.Sprintf("10.%d.%d.1", i/250, i%250))
+		e.Type, e.Client, e.Actor = "feed.refused", "guess", "client:guess" // as a stranger says
+		_ = s.Refused(t.Context(), e)
+	}
+	clk.Advance(strangerEvery / 2)
+	b.list = nil
+	log.Reset()
+	for i := range 64 { // in every part of what is kept
+		name := fmt.Sprint("cases", i)
+		if err := s.Repeated(t.Context(), audit.Event{Type: "feed.refused", Outcome: audit.Refused, Reason: "feed_crowded", Client: name, Actor: "client:" + name}); err != nil {
+			t.Fatal(err)
+		}
+		if e := b.list[len(b.list)-1]; len(b.list) != i+1 || e.Client != name || e.Actor != "client:"+name || e.Detail["network"] != "" {
+			t.Fatalf("%d events, %+v", len(b.list), e)
+		}
+		if !strings.Contains(log.String(), `"client_id":"`+name+`"`) {
+			t.Fatalf("the log names nobody: %s", log.String())
+		}
+	}
+	clk.Advance(strangerEvery)
+	b.list = nil
+	if err := s.Refused(t.Context(), audit.Event{Type: "feed.refused", Client: "guess", Actor: "client:guess", IP: "203.0.113.1"}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 250 {
+		_ = s.Refused(t.Context(), audit.Event{Type: "feed.refused", Client: "guess", Actor: "client:guess", IP: fmt.Sprintf("198.51.%d.1", i)})
+	}
+	others := 0
+	for _, e := range b.list {
+		if e.Detail["network"] == "others" {
+			if others++; e.Client != "" || e.Actor != "" {
+				t.Errorf("one of many strangers is named: %+v", e)
+			}
+		}
+	}
+	if others == 0 {
+		t.Error("all were told apart")
 	}
 }
 
