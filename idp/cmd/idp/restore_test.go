@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"ellis.example/idp/internal/api"
+	"ellis.example/idp/internal/chain"
 	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/witness"
 )
@@ -261,6 +263,17 @@ func TestFault_F11_ARunningProviderStopsWhenItsDatabaseIsSetBack(t *testing.T) {
 	if a := w.as("machine", "/token", machineForm()); a.status != http.StatusServiceUnavailable {
 		t.Errorf("it goes on: %d %s", a.status, a.body)
 	}
+	seed, err := w.p.ring.Secret("checkpoint")
+	w.must(err)
+	k, err := witness.NewKey(w.p.issuer.Hostname(), seed)
+	w.must(err)
+	heads, err := w.p.store.Heads(t.Context())
+	w.must(err)
+	heads = slices.DeleteFunc(heads, func(h chain.Head) bool { return h.Seq == 0 }) // of one record, and it is gone
+	text, err := k.Sign(witness.Checkpoint{Origin: w.issuer, At: w.clock.Now(), Heads: heads, Epoch: 1})
+	w.must(errors.Join(err, witness.Append(w.points, text)))
+	w.must(w.p.signs.Once(t.Context()))
+	w.wants("once it is accepted", w.as("machine", "/token", machineForm()), http.StatusOK, "")
 }
 
 // Where nobody can know what was lost, the operator says what becomes of everybody.
