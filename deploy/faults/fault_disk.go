@@ -21,7 +21,7 @@ func diskFaults() []fault {
 
 var errRoom = errors.New("the disk was full, and nothing was refused")
 
-const noticeFull = 20 * time.Second // a log that was begun anew has room of its own for a while
+const noticeFull = time.Minute // a log that was begun anew has room of its own for a while, on a slow machine for long
 
 // fillDisk leaves no room on a volume until something was refused that writes, and a little longer.
 func fillDisk(of func(*system) *volume, writes func(record) bool) func(context.Context, *run, *dice) error {
