@@ -17,6 +17,7 @@ type fault struct {
 	store   string        // where it can be had; "": over SQLite and over PostgreSQL
 	long    bool          // it takes too long for the short form
 	once    bool          // the short form has it over SQLite alone: it is the same everywhere
+	ends    bool          // it ends processes of the services, and what they held with them
 	deaf    bool          // the case API may not hear the provider meanwhile
 	recover time.Duration // from its end to the first success, at most; from its beginning, where nobody mends it
 	proof   string        // what has to go well then; "": any write
@@ -31,7 +32,8 @@ const (
 	unfelt = 1               // spared: from the beginning on
 )
 
-// of returns the faults of a system over a store. long: those that take long, too.
+// of returns the faults of a system over a store: those first that end processes, so that the others show what is never let go
+// of. long: those that take long, too.
 func of(store string, long bool) (out []fault) {
 	for _, f := range faults() {
 		here := f.store == store || (f.store == "" && (store == sqlite || store == postgres))
@@ -39,6 +41,15 @@ func of(store string, long bool) (out []fault) {
 			out = append(out, f)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b fault) int {
+		switch {
+		case a.ends == b.ends:
+			return 0
+		case a.ends:
+			return -1
+		}
+		return 1
+	})
 	return out
 }
 
@@ -49,9 +60,9 @@ func pause(choice *dice, least, most time.Duration) {
 // faults are all that are known.
 func faults() []fault {
 	return slices.Concat([]fault{
-		{name: "kill", deaf: true, recover: quick, happen: kill},
-		{name: "restart", store: sqlite, deaf: true, recover: quick, happen: restart},
-		{name: "case API killed", recover: quick, happen: killCases},
+		{name: "kill", ends: true, deaf: true, recover: quick, happen: kill},
+		{name: "restart", store: sqlite, ends: true, deaf: true, recover: quick, happen: restart},
+		{name: "case API killed", ends: true, recover: quick, happen: killCases},
 		{name: "lost answers", deaf: true, recover: quick, happen: loseAnswers},
 		{name: "severed connections", once: true, deaf: true, recover: quick, happen: sever},
 		{name: "slow network", once: true, deaf: true, recover: quick, happen: slow},

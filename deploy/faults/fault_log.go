@@ -18,7 +18,7 @@ import (
 // flush.
 func logFaults() []fault {
 	return []fault{
-		{name: "log cut short", store: sqlite, deaf: true, recover: quick, happen: cutLog},
+		{name: "log cut short", store: sqlite, ends: true, deaf: true, recover: quick, happen: cutLog},
 	}
 }
 

@@ -14,9 +14,9 @@ const noticed = 1500 * time.Millisecond
 // replicaFaults are those of one of several replicas.
 func replicaFaults() []fault {
 	return []fault{
-		{name: "provider replica killed", store: postgres, deaf: true, recover: quick, spared: noticed, happen: killOne(func(s *system) *service { return s.idp })},
-		{name: "case API replica killed", store: postgres, recover: quick, spared: noticed, happen: killOne(func(s *system) *service { return s.cases })},
-		{name: "rolling restart", store: postgres, deaf: true, recover: quick, spared: unfelt, happen: roll},
+		{name: "provider replica killed", store: postgres, ends: true, deaf: true, recover: quick, spared: noticed, happen: killOne(func(s *system) *service { return s.idp })},
+		{name: "case API replica killed", store: postgres, ends: true, recover: quick, spared: noticed, happen: killOne(func(s *system) *service { return s.cases })},
+		{name: "rolling restart", store: postgres, ends: true, deaf: true, recover: quick, spared: unfelt, happen: roll},
 		{name: "provider replica stopped", store: postgres, deaf: true, recover: quick, spared: 2 * noticed, happen: stopLeader},
 	}
 }

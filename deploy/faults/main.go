@@ -121,12 +121,14 @@ func (r *run) until(ctx context.Context, end time.Time, stdout io.Writer) error 
 	if err != nil {
 		return err
 	}
+	next := possible[choice.roll(len(possible))]
 	for last := false; !last; {
-		rep, err := r.round(ctx, possible[choice.roll(len(possible))])
+		rep, err := r.round(ctx, next)
 		if err != nil {
 			return err
 		}
-		if last = !time.Now().Before(end); last || r.done%restEvery == 0 {
+		next = possible[choice.roll(len(possible))]
+		if last = !time.Now().Before(end); last || r.restBefore(next) {
 			more, err := r.sys.leaks(ctx, before)
 			if err != nil {
 				return err

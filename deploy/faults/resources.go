@@ -109,8 +109,11 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// restEvery is after how many rounds processes rest.
+// restEvery is after how many rounds processes rest at the latest.
 const restEvery = 25
+
+// restBefore reports whether processes rest before a fault happens. After one that ends them nobody knows what they held.
+func (r *run) restBefore(next fault) bool { return next.ends || r.done%restEvery == 0 }
 
 // warm lets the driver play until every process has what it needs, and returns what they hold at rest.
 func (r *run) warm(ctx context.Context) (map[string]burden, error) {

@@ -58,8 +58,13 @@ func TestFaults_AreHadWhereTheirStoreIs(t *testing.T) {
 	t.Parallel()
 	for store, want := range map[string]string{sqlite: "log cut short", postgres: "database failover", disk: "provider's disk full", cluster: "redis failover"} {
 		names := map[string]bool{}
+		ends := true
 		for _, f := range of(store, false) {
 			names[f.name] = true
+			if f.ends && !ends {
+				t.Errorf("%s: %q hides what is held after faults that end nothing", store, f.name)
+			}
+			ends = f.ends
 		}
 		if !names[want] || names["redis stopped for long"] || names["kill"] != (store == sqlite || store == postgres) || names["slow network"] != (store == sqlite) {
 			t.Errorf("%s: %v", store, names)
@@ -111,5 +116,24 @@ func TestLeader_IsTheOnlyOneThatSaysSo(t *testing.T) {
 		if (err == nil) != (c.want >= 0) || (err == nil && i != c.want) {
 			t.Errorf("%s: %d %v", name, i, err)
 		}
+	}
+}
+
+func TestRestBefore_ProcessesAreLookedAtBeforeTheyAreEnded(t *testing.T) {
+	t.Parallel()
+	ending := 0
+	for _, f := range faults() {
+		if r := (&run{done: 1}); r.restBefore(f) != f.ends {
+			t.Errorf("%s: looked at: %t", f.name, !f.ends)
+		}
+		if f.ends {
+			ending++
+		}
+		if r := (&run{done: restEvery}); !r.restBefore(f) {
+			t.Errorf("%s: nobody looked for %d rounds", f.name, restEvery)
+		}
+	}
+	if ending != 7 {
+		t.Errorf("%d faults end processes", ending)
 	}
 }
