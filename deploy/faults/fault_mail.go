@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -42,40 +43,36 @@ func hangUp(ctx context.Context, r *run, choice *dice) error {
 	}, func() { r.sys.post.relay.Lose(0) })
 }
 
-var errMail = errors.New("the way to the relay was broken, and no mail was put off")
+var errMail = errors.New("the way to the relay was broken, and a mail was not put off")
 
-const deferred = `idp_mail_total{outcome="deferred"}`
-
-// withoutMail breaks the way to the relay, lets somebody ask for a mail, and mends it when an attempt has failed.
+// withoutMail breaks the way to the relay, lets somebody ask for a mail, and mends it when an attempt to send that has failed.
 func (r *run) withoutMail(ctx context.Context, fail, meanwhile, mend func()) error {
-	relay := r.sys.post.relay
-	before, err := r.putOff(ctx)
-	if err != nil {
-		return err
-	}
+	relay, address := r.sys.post.relay, newAddress()
 	defer mend()
 	r.broke = time.Now()
 	fail()
 	relay.Sever()
-	r.driver.askForMail(ctx, newAddress())
+	r.driver.askForMail(ctx, address)
 	meanwhile()
 	for end := time.Now().Add(answerTime); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
 		relay.Sever() // what hangs has failed
-		if now, err := r.putOff(ctx); err != nil || now > before {
+		if tried, err := r.sys.tried(ctx, address); err != nil || tried {
 			return err
 		}
 	}
 	return errors.Join(errMail, ctx.Err())
 }
 
-// putOff is how many attempts to deliver mail have failed.
-func (r *run) putOff(ctx context.Context) (all int, err error) {
-	for _, spec := range r.sys.idp.specs {
-		n, err := metric(ctx, spec, deferred)
-		if err != nil && !errors.Is(err, errNoMetric) { // it begins with the first
-			return 0, err
-		}
-		all += n
-	}
-	return all, nil
+// tried reports whether an attempt to send a mail to an address has ended, well or not.
+func (s *system) tried(ctx context.Context, address string) (tried bool, err error) {
+	err = snapshot(ctx, s.database(), func(tx *sql.Tx) error {
+		return rows(ctx, tx, `SELECT recipient, sent_at <> 0 OR (attempts > 0 AND fence = 0) FROM outbox`, func(rs *sql.Rows) error {
+			var to string
+			var ended bool
+			err := rs.Scan(&to, &ended)
+			tried = tried || (to == address && ended)
+			return err
+		})
+	})
+	return tried, err
 }
