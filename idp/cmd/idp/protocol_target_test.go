@@ -88,7 +88,7 @@ func TestResource_ThatTheClientLostIsRefused(t *testing.T) {
 	code, refresh := b.newCode(ana, "web"), w.tokens(ana, "web").str("refresh_token")
 	w.change("web", func(c *client.Client) { c.APIs, c.Scope = []string{"letters"}, "openid offline_access letters.read" })
 	w.wants("a code", w.redeem("web", code), http.StatusBadRequest, "invalid_target")
-	w.wants("a refresh token", w.refresh("web", refresh), http.StatusBadRequest, "invalid_target")
+	w.wants("a refresh token", w.refresh("web", refresh), http.StatusBadRequest, "invalid_grant") // it has ended with what was given for the API
 	b.refusal("a request", request("web"), "invalid_scope")
 }
 
