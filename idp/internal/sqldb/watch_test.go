@@ -48,8 +48,12 @@ func TestWatch_HaltsUntilItIsAcceptedOrTheEpochIsAnother(t *testing.T) {
 	t.Parallel()
 	w, clk := newWatch()
 	end := map[string]func() error{
-		"accepted":     func() error { w.Resume(); return w.See(1) },
-		"of its epoch": func() error { err := w.See(2); clk.Advance(time.Minute); return errors.Join(w.See(2), noneBut(err, errRaised)) },
+		"accepted": func() error { w.Resume(); return w.See(1) },
+		"of its epoch": func() error {
+			err := w.See(2)
+			clk.Advance(time.Minute)
+			return errors.Join(w.See(2), noneBut(err, errRaised))
+		},
 	}
 	for _, how := range []string{"accepted", "of its epoch"} {
 		if err := w.See(1); err != nil {
