@@ -154,18 +154,18 @@ func (c *Connections) makeRoom(enough int) {
 // once its request is whole.
 func (c *Connections) charge(k *conn, cost int64) {
 	k.held.Add(cost)
-	if c.held.Add(cost) > c.look.Load() {
-		c.unload(k)
+	if look := c.look.Load(); c.held.Add(cost) > look {
+		c.unload(k, look)
 	}
 }
 
-// unload drops connections other than k whose requests do not end, until all of them hold what they may. Those that sent little
-// give way only where that is not enough, and to one that sent no more. Where k and those that are worked on leave nothing to the
-// others, dropping them would help nobody: then they are bounded by themselves.
-func (c *Connections) unload(k *conn) {
+// unload drops connections other than k whose requests do not end, where more than most is held, until all of them hold what they
+// may. Those that sent little give way only where that is not enough, and to one that sent no more. Where k and those that are
+// worked on leave nothing to the others, dropping them would help nobody: then they are bounded by themselves.
+func (c *Connections) unload(k *conn, most int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.held.Load() <= c.look.Load() { // somebody else has made room
+	if c.held.Load() <= most { // somebody else has made room
 		return
 	}
 	list := c.waiting(func(o *conn) bool { return o != k && o.held.Load() > 0 })
@@ -191,12 +191,12 @@ func (c *Connections) unload(k *conn) {
 
 // overloaded reports whether the requests that are worked on hold too much, that of k among them.
 func (c *Connections) overloaded(k *conn) bool {
-	n := c.held.Load()
-	if n > c.look.Load() {
-		c.unload(k)
-		n = c.held.Load()
+	most := c.limits.Bytes + c.limits.Bytes/slack
+	if c.held.Load() <= most {
+		return false
 	}
-	return n > c.limits.Bytes+c.limits.Bytes/slack
+	c.unload(k, most) // also where a look at it was put off: nobody is turned away for requests that do not end
+	return c.held.Load() > most
 }
 
 // waiter is a connection that waits for its client since a turn.

@@ -35,12 +35,11 @@ func (a *Answer) Write(b []byte) (int, error) {
 func (a *Answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // Leave gives the place back. From now on it is the client's turn: a connection on which nobody takes the answer may be
-// dropped. Without a place it does nothing.
+// dropped. What its request holds counts until then, or until the answer is taken. Without a place it does nothing.
 func (a *Answer) Leave() {
 	a.away()
 	if k := a.conn; k != nil {
 		a.conn = nil
-		k.release()
 		k.wait()
 	}
 }

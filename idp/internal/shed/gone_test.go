@@ -41,6 +41,24 @@ func TestPlaces_WhoIsTurnedAwayHoldsNothing(t *testing.T) {
 	}
 }
 
+// Who takes no answer may be dropped, and what the request holds counts until then.
+func TestAnswer_WhoTakesNoneHoldsWhatWasSent(t *testing.T) {
+	t.Parallel()
+	c := NewConnections(Limits{}, func(string) {})
+	p, k := c.Places(0, 2), c.admit(endless{})
+	c.charge(k, 10_000)
+	a := &Answer{ResponseWriter: httptest.NewRecorder()}
+	if err := p.Take(a, requestOn(t, k)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Write([]byte("x")); err != nil || c.Held() != 10_000 || p.Taken() != 0 || k.since.Load() <= 0 {
+		t.Errorf("%v: %d bytes are held, %d places are taken", err, c.Held(), p.Taken())
+	}
+	if k.is(http.StateIdle); c.Held() != 0 {
+		t.Errorf("once it is taken, %d bytes are held", c.Held())
+	}
+}
+
 // Who waits for an event keeps its connection and holds nothing.
 func TestAnswer_WhoOnlyWaitsHoldsNothing(t *testing.T) {
 	t.Parallel()
@@ -85,6 +103,20 @@ func TestConnections_NobodyGivesWayInVainOrForMoreThanItHolds(t *testing.T) {
 		if c.charge(k, s.k); (other.since.Load() == dropped) != s.drops {
 			t.Errorf("%s: dropped: %v", name, !s.drops)
 		}
+	}
+}
+
+// Nobody whose request is whole is turned away for those that do not end, also where a look at them was put off.
+func TestPlaces_WhoseRequestIsWholeIsNotTurnedAwayForOthers(t *testing.T) {
+	t.Parallel()
+	const most = 64 << 10
+	c := NewConnections(Limits{Bytes: most}, func(string) {})
+	p, slow, k := c.Places(0, 2), c.admit(endless{}), c.admit(endless{})
+	c.look.Store(2 * most)
+	c.charge(slow, most)
+	c.charge(k, 2*most/slack)
+	if err := p.Take(&Answer{}, requestOn(t, k)); err != nil || slow.since.Load() != dropped {
+		t.Errorf("%v, %d bytes are held", err, c.Held())
 	}
 }
 
