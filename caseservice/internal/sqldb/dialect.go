@@ -44,17 +44,19 @@ type dialect struct {
 	knock     time.Duration // for the beginning of a transaction; 0: patience
 	tables    string        // tells whether a table exists
 
-	broken func(error) breach
-	open   func(conns int) (*sql.DB, error)
+	broken  func(error) breach
+	settled func(error) bool // whether an error of COMMIT says that nothing was written; nil: they all do
+	open    func(conns int) (*sql.DB, error)
 }
 
 // breach is what an error of a statement means.
 type breach int
 
 const (
-	other  breach = iota
-	unique        // a unique or primary key
-	again         // another transaction was in the way: run this one again
+	other   breach = iota
+	unique         // a unique or primary key
+	again          // another transaction was in the way: run this one again
+	crossed        // the same, and each was in the other's way
 )
 
 // parse finds the dialect of a data source name. create makes a missing SQLite file. Errors: ErrDSN, ErrNoDatabase.

@@ -114,7 +114,7 @@ func (t *Tx) Rows(each func(scan func(...any) error) error, query string, args .
 	return walk(rs, err, each)
 }
 
-// Line is the key that every batch takes beside others (see Options.Guard), and that is held alone by what bears nobody else.
+// Line is the key that every batch takes beside others, and that is held alone by what bears nobody else.
 const Line = "epoch"
 
 // Serialize makes transactions that name the same key run one after another from here on, on every replica. It is for

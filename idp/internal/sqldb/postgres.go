@@ -39,6 +39,9 @@ func postgresDialect(dsn string) (*dialect, error) {
 	cfg.ConnectTimeout = connectPatience
 	var follow []stdlib.OptionOpenDB
 	if slices.ContainsFunc(cfg.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != cfg.Host || f.Port != cfg.Port }) {
+		if cfg.ValidateConnect == nil { // a standby would do, and be kept to
+			return nil, ErrDSN.Because(errors.New("add target_session_attrs=read-write where it names several servers"))
+		}
 		cfg.ConnectTimeout = severalPatience
 		follow = (&hosts{}).options(cfg)
 	}
@@ -65,6 +68,7 @@ func postgresDialect(dsn string) (*dialect, error) {
 		knock:     beginPatience,
 		tables:    `SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass(?)`,
 		broken:    postgresBreach,
+		settled:   func(err error) bool { return errors.As(err, new(*pgconn.PgError)) }, // the server's own word
 		open: func(conns int) (*sql.DB, error) {
 			db := stdlib.OpenDB(*cfg, follow...)
 			db.SetMaxOpenConns(conns)
@@ -133,7 +137,9 @@ func postgresBreach(err error) breach {
 	switch e.Code {
 	case uniqueViolation:
 		return unique
-	case serializationFailure, deadlockDetected, lockNotAvailable:
+	case serializationFailure, deadlockDetected:
+		return crossed
+	case lockNotAvailable:
 		return again
 	}
 	return other

@@ -58,6 +58,7 @@ type writer struct {
 	entries []Entry // of the transaction, not stored yet
 
 	alone bool // what is tried bears no other replica's transaction beside it
+	doubt bool // nobody knows whether what was tried last was written
 }
 
 const (
@@ -216,7 +217,7 @@ func (w *writer) commit(batch []*job) {
 		w.db.opt.Waited(began.Sub(batch[0].queued))
 	}
 	err := w.try(batch)
-	if err != nil && len(batch) > 1 {
+	if err != nil && len(batch) > 1 && !w.doubt { // what may have been written is not written again
 		for i := range batch {
 			if err = w.single(batch[i : i+1]); err != nil && w.t == nil && w.connect() != nil {
 				fail(batch[i:], err) // nothing answers: the others need not wait for it one by one
@@ -234,31 +235,6 @@ func (w *writer) commit(batch []*job) {
 	if w.db.opt.Observe != nil {
 		w.db.opt.Observe(len(batch), time.Since(began))
 	}
-}
-
-func fail(batch []*job, err error) {
-	if err == nil {
-		return
-	}
-	for _, j := range batch {
-		j.err = Down(err)
-	}
-}
-
-func (w *writer) single(one []*job) error { return w.again(one, w.try(one)) }
-
-// again repeats a job that failed because others were in its way; from the second time on with nobody beside it. For batches
-// may take rows in any order, and one that gives way to them a step at a time could lose against every job of a long one.
-func (w *writer) again(one []*job, err error) error {
-	for n := 0; err != nil && n < retries && w.db.d.broken(err) == again; n++ {
-		w.alone = n > 0
-		err = w.try(one)
-	}
-	w.alone = false
-	if err != nil {
-		w.db.opt.Log.Error("not written", "error", err)
-	}
-	return err
 }
 
 func (w *writer) connect() error {
@@ -284,6 +260,7 @@ func (w *writer) drop() {
 // try runs the jobs in one transaction. Each gets its own verdict in err; what it returns ended all of them, and nothing
 // of any was written unless the connection broke during COMMIT.
 func (w *writer) try(batch []*job) (err error) {
+	w.doubt = false
 	if w.t == nil {
 		if err := w.connect(); err != nil {
 			return err
@@ -321,25 +298,28 @@ func (w *writer) try(batch []*job) (err error) {
 		return err
 	}
 	if err = w.t.control("COMMIT"); err != nil {
+		w.doubt = w.db.d.settled != nil && !w.db.d.settled(err)
 		w.drop()
 	}
 	return err
 }
 
-// prepare readies a transaction for its jobs.
+// prepare readies a transaction for its jobs: every one but those that take long holds the line.
 func (w *writer) prepare(long bool) error {
-	if w.alone {
-		if err := w.t.Serialize(Line); err != nil {
-			return err
+	if long {
+		if w.db.d.unhurried == "" {
+			return nil
 		}
-	}
-	switch {
-	case long && w.db.d.unhurried != "":
 		return w.t.control(w.db.d.unhurried)
-	case !long && w.db.opt.Guard != nil:
-		return w.db.opt.Guard(w.t)
 	}
-	return nil
+	take := w.t.SerializeShared
+	if w.alone {
+		take = func(key string) error { return w.t.Serialize(key) }
+	}
+	if err := take(Line); err != nil || w.db.opt.Guard == nil {
+		return err
+	}
+	return w.db.opt.Guard(w.t)
 }
 
 func (w *writer) applyAll(batch []*job) (err error) {

@@ -53,13 +53,10 @@ func (s *Store) Resume() { s.watch.Resume() }
 // Halted reports whether writes are refused because the database was set back.
 func (s *Store) Halted() bool { return s.watch.Halted() }
 
-// guard implements sqldb.Options.Guard. Every batch holds the key beside others; whoever begins an epoch holds it alone. So
+// guard implements sqldb.Options.Guard. Every batch holds sqldb.Line beside others; whoever begins an epoch holds it alone. So
 // nothing that was decided in the old epoch is committed behind the new one. Nobody writes into a copy.
 func guard(w *sqldb.Watch) func(*sqldb.Tx) error {
 	return func(t *sqldb.Tx) error {
-		if err := t.SerializeShared(sqldb.Line); err != nil {
-			return err
-		}
 		e, copied, err := scanEpoch(t.Row(epochNow).Scan)
 		switch {
 		case err != nil:

@@ -51,13 +51,10 @@ func (s *Store) Halt() { s.watch.Halt() }
 // Resume ends what Halt began: the database was accepted as it is.
 func (s *Store) Resume() { s.watch.Resume() }
 
-// guard implements sqldb.Options.Guard. Every batch holds the key beside others; whoever raises the epoch holds it alone.
+// guard implements sqldb.Options.Guard. Every batch holds sqldb.Line beside others; whoever raises the epoch holds it alone.
 // So nothing that was decided in the old epoch is committed behind the new one.
 func guard(w *sqldb.Watch) func(*sqldb.Tx) error {
 	return func(t *sqldb.Tx) error {
-		if err := t.SerializeShared(sqldb.Line); err != nil {
-			return err
-		}
 		var n, began int64
 		if err := t.Row(epochNow).Scan(&n, &began); err != nil {
 			return err
