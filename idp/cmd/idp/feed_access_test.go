@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net/http"
@@ -91,26 +92,56 @@ func TestFeed_ACrowdOfPollsLeavesOneRecordAMinute(t *testing.T) {
 }
 
 // A poll that waits holds none of the few places in which polls of strangers are looked at.
+// gauge reads a metric that has one series.
+func (w *world) gauge(name string) float64 {
+	w.Helper()
+	all, err := w.p.metrics.Gather()
+	w.must(err)
+	for _, m := range all {
+		if m.GetName() == name {
+			return m.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	w.Fatalf("there is no %s", name)
+	return 0
+}
+
+// Whoever polls with a wrong secret keeps no place while the database takes its time: there are few, and APIs need them.
+func TestFeed_AStrangersPollTakesNoPlaceForAsLongAsTheDatabaseTakes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held, err := w.database().Conn(t.Context())
+	w.must(err)
+	defer func() { _ = held.Close() }()
+	_, err = held.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	w.must(err)
+	answered := make(chan answer, 1)
+	go func() {
+		answered <- w.do(http.MethodPost, "/events/poll", nil, "Content-Type", "application/json", "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("cases:wrong")))
+	}()
+	without := 0
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if w.gauge("idp_http_requests_in_flight") == 0 {
+			without++
+		} else {
+			without = 0
+		}
+	}
+	_, err = held.ExecContext(t.Context(), "ROLLBACK")
+	w.must(err)
+	if a := <-answered; a.status != http.StatusUnauthorized || without < 20 {
+		t.Errorf("%d %s; without a place at the end: %d times", a.status, a.body, without)
+	}
+}
+
 func TestFeed_AKnownPollThatWaitsTakesNoPlace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	gauge := func(name string) float64 {
-		t.Helper()
-		all, err := w.p.metrics.Gather()
-		w.must(err)
-		for _, m := range all {
-			if m.GetName() == name {
-				return m.GetMetric()[0].GetGauge().GetValue()
-			}
-		}
-		t.Fatalf("there is no %s", name)
-		return 0
-	}
 	answered := make(chan answer, 1)
 	go func() { answered <- w.poll("cases", `{}`) }()
 	waited := 0
 	for len(answered) == 0 { // a poll waits for two seconds
-		if gauge("idp_feed_waiting") == 1 && gauge("idp_http_requests_in_flight") == 0 && gauge("idp_feed_waiting") == 1 {
+		if w.gauge("idp_feed_waiting") == 1 && w.gauge("idp_http_requests_in_flight") == 0 && w.gauge("idp_feed_waiting") == 1 {
 			waited++
 		}
 		time.Sleep(10 * time.Millisecond)

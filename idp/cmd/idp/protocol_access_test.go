@@ -226,6 +226,13 @@ func TestIntrospection_OfAnAppThatLostAnAPI(t *testing.T) {
 		if !w.active("letters", letters.str("access_token")) {
 			t.Error("another API's token ended too")
 		}
+		w.exec(`UPDATE grants SET revoked_at = 0`) // as if a replica had given it a moment later, by an old registration
+		w.everyReplica(func() {
+			if w.active("cases", a.str("access_token")) {
+				t.Error("a grant from a moment later stands")
+			}
+		})
+		w.exec(`UPDATE grants SET revoked_at = 1 WHERE api = 'cases'`)
 		w.change("web", func(c *client.Client) { c.APIs, c.Scope = before.APIs, before.Scope })
 		dead("it is back")
 	})

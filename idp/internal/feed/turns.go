@@ -12,18 +12,27 @@ type turns struct {
 }
 
 // Turn waits until it is an API's turn to be answered, and returns what ends it. Signing its events is the work of processors: one
-// API's servers take no more than half of them, however many poll at once. Errors: ErrCrowded; that of ctx.
-func (f *Feed) Turn(ctx context.Context, api string) (done func(), err error) {
+// API's servers take no more than half of them, however many poll at once. waits is told when the turn has to be waited for, and
+// when that is over. Errors: ErrCrowded; that of ctx.
+func (f *Feed) Turn(ctx context.Context, api string, waits func(bool)) (done func(), err error) {
 	t, err := f.queue(api)
 	if err != nil {
 		return nil, err
 	}
+	done = func() {
+		<-t.free
+		f.quit(api)
+	}
 	select {
 	case t.free <- struct{}{}:
-		return func() {
-			<-t.free
-			f.quit(api)
-		}, nil
+		return done, nil
+	default:
+	}
+	waits(true)
+	defer waits(false)
+	select {
+	case t.free <- struct{}{}:
+		return done, nil
 	case <-ctx.Done():
 		f.quit(api)
 		return nil, ctx.Err()

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,9 +21,18 @@ func TestTurn_OneAPITakesHalfOfTheProcessorsAndNoMoreWaitForIt(t *testing.T) {
 		f.opt.PerAPI = half + 1
 	}
 	var ends []func()
+	var waiting, waited atomic.Int64
+	told := func(yes bool) {
+		if yes {
+			waited.Add(1)
+			waiting.Add(1)
+		} else {
+			waiting.Add(-1)
+		}
+	}
 	turn := func(ctx context.Context, api string) {
 		t.Helper()
-		done, err := f.Turn(ctx, api)
+		done, err := f.Turn(ctx, api, told)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +46,7 @@ func TestTurn_OneAPITakesHalfOfTheProcessorsAndNoMoreWaitForIt(t *testing.T) {
 	var all sync.WaitGroup
 	for range f.opt.PerAPI - half {
 		all.Go(func() {
-			if _, err := f.Turn(ctx, "cases"); !errors.Is(err, context.Canceled) {
+			if _, err := f.Turn(ctx, "cases", told); !errors.Is(err, context.Canceled) {
 				t.Errorf("one whose turn did not come: %v", err)
 			}
 		})
@@ -54,14 +64,22 @@ func TestTurn_OneAPITakesHalfOfTheProcessorsAndNoMoreWaitForIt(t *testing.T) {
 			t.Fatal("they do not queue")
 		}
 	}
-	if _, err := f.Turn(t.Context(), "cases"); !errors.Is(err, ErrCrowded) {
+	if _, err := f.Turn(t.Context(), "cases", told); !errors.Is(err, ErrCrowded) {
 		t.Errorf("one more: %v", err)
+	}
+	for end := time.Now().Add(5 * time.Second); waiting.Load() < int64(f.opt.PerAPI-half); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d say that they wait", waiting.Load())
+		}
 	}
 	leave()
 	all.Wait()
+	if waiting.Load() != 0 || waited.Load() != int64(f.opt.PerAPI-half) {
+		t.Errorf("%d waited, %d still do", waited.Load(), waiting.Load())
+	}
 	next := make(chan func())
 	go func() {
-		done, _ := f.Turn(t.Context(), "cases")
+		done, _ := f.Turn(t.Context(), "cases", told)
 		next <- done
 	}()
 	ends[0]()

@@ -49,7 +49,7 @@ func (p *Provider) look(ctx context.Context, text string) (b bearer, ok bool, er
 	if err != nil {
 		return b, false, unless(err, grant.ErrNotFound)
 	}
-	if !row.Revoked.IsZero() || !g.Revoked.IsZero() || g.ID == "" || g.Client != c.ClientID {
+	if !row.Revoked.IsZero() || !g.Revoked.IsZero() || g.ID == "" || g.Client != c.ClientID || (row.API != "" && !app.HasAPI(row.API)) {
 		return b, false, nil
 	}
 	b.grant = g

@@ -138,7 +138,10 @@ func (p *Provider) strangers(ctx context.Context, known, claimed string) error {
 		e.Detail = map[string]string{"client_id": claimed}
 		err = p.Strangers.Refused(ctx, e)
 	} else {
+		info := web.Info(ctx)
+		info.Waits(true) // with a wrong secret, anybody could keep APIs from polling for as long as the database takes
 		err = p.Commit.Commit(ctx, unit.Unit{Event: e})
+		info.Waits(false)
 	}
 	if err != nil {
 		return err

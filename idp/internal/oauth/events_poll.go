@@ -20,7 +20,7 @@ import (
 type Follower interface {
 	Follow(ctx context.Context, a feed.Ask) (feed.Page, error)
 	// Turn waits for the turn of an API in which its events are signed, and returns what ends it.
-	Turn(ctx context.Context, api string) (done func(), err error)
+	Turn(ctx context.Context, api string, waits func(bool)) (done func(), err error)
 }
 
 // Limits of a poll beside that of its body.
@@ -134,7 +134,7 @@ func (p *Provider) sets(ctx context.Context, a *api.API, page feed.Page) (polled
 	if len(page.Events) == 0 {
 		return out, nil
 	}
-	done, err := p.Feed.Turn(ctx, a.ID)
+	done, err := p.Feed.Turn(ctx, a.ID, web.Info(ctx).Waits)
 	if err != nil {
 		return out, err
 	}

@@ -35,7 +35,7 @@ func (s slowFeed) Follow(_ context.Context, a feed.Ask) (feed.Page, error) {
 	return s.page, nil
 }
 
-func (s slowFeed) Turn(context.Context, string) (func(), error) {
+func (s slowFeed) Turn(context.Context, string, func(bool)) (func(), error) {
 	s.step("turn")
 	return nil, errNoTurn
 }

@@ -73,6 +73,7 @@ type Request struct {
 	cause  error
 	span   telemetry.Span
 	answer *shed.Answer
+	polls  bool // it has a place among the polls of the feed
 }
 
 type requestKey struct{}

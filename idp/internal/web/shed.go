@@ -30,6 +30,7 @@ func (e *Edge) placesFor(path string) *shed.Places {
 func (e *Edge) admit(next http.Handler, w *shed.Answer, r *http.Request, info *Request) {
 	err := shed.HeadInBounds(r)
 	if places := e.placesFor(r.URL.Path); err == nil && places != nil {
+		info.polls = places == e.cfg.Load.polls
 		if err = places.Take(w, r); err == nil {
 			defer w.Leave()
 			err = shed.FormInBounds(r)
@@ -46,11 +47,12 @@ func (e *Edge) admit(next http.Handler, w *shed.Answer, r *http.Request, info *R
 	next.ServeHTTP(w, r)
 }
 
-// Waits is told by who answers the request when it begins to do nothing but wait for something to happen, and when that is
-// over: meanwhile its place is for others. The body has to be read before.
+// Waits is told by who answers a poll of the feed when it begins to do nothing but wait, and when that is over: meanwhile its
+// place is for others. The body has to be read before, or to be of no use. It means nothing for other requests: what they wait
+// for is what their places bound.
 func (i *Request) Waits(yes bool) {
 	switch {
-	case i.answer == nil: // nobody counts it
+	case !i.polls || i.answer == nil:
 	case yes:
 		i.answer.Pause()
 	default:
