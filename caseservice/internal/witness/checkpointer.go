@@ -41,16 +41,17 @@ type pinned struct {
 // ErrSetBack says that a log has lost what a checkpoint of it signed.
 var ErrSetBack = errors.New("the database has lost what was recorded before: it was set back to an earlier state")
 
-// Once signs a checkpoint if anything was recorded since the last one. Errors: ErrSetBack; those of the log and of the file;
-// ctx's, also while another process is at the file.
+// Once signs a checkpoint if anything was recorded since the last one. It waits half a minute for another process that is at
+// the file. Where the file fails, it still looks whether the log has what this process signed last. Errors: ErrSetBack; those
+// of the log and of the file; ctx's.
 func (c *Checkpointer) Once(ctx context.Context) (err error) {
-	f, err := openLocked(ctx, c.File)
+	f, err := c.open(ctx)
 	if err != nil {
-		return err
+		return errors.Join(err, c.blind(ctx))
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if err := c.look(f); err != nil {
-		return err
+		return errors.Join(err, c.blind(ctx))
 	}
 	heads, err := c.Log.Heads(ctx) // not before the file is ours: what others signed in it is no later than that
 	if err != nil {
@@ -81,6 +82,23 @@ func (c *Checkpointer) Once(ctx context.Context) (err error) {
 	}
 	c.before.said, c.before.at, c.before.named = said, now, list[len(list)-1].Writer
 	return nil
+}
+
+func (c *Checkpointer) open(ctx context.Context) (*os.File, error) {
+	ctx, done := context.WithTimeout(ctx, patience)
+	defer done()
+	return openLocked(ctx, c.File)
+}
+
+// blind looks without the file whether the log has what this process signed last. That it was accepted as it is, only the file
+// says. Errors: ErrSetBack; those of the log.
+func (c *Checkpointer) blind(ctx context.Context) error {
+	heads, err := c.Log.Heads(ctx)
+	if err != nil || !stand(heads).lacks(c.last) {
+		return err
+	}
+	call(c.SetBack)
+	return ErrSetBack
 }
 
 // look reads what others wrote into the file.
