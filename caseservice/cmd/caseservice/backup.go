@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ellis.example/caseservice/internal/config"
+	"ellis.example/caseservice/internal/epoch"
 	"ellis.example/caseservice/internal/sqldb"
 	"ellis.example/caseservice/internal/store/sqlstore"
 	"ellis.example/caseservice/internal/unit"
@@ -54,6 +55,10 @@ func (b backup) text() string {
 	return fmt.Sprintf("%s: %d bytes, SHA-256 %s\n%s", b.File, b.Bytes, b.SHA256, b.Holdings)
 }
 
+// errCopied is why a restored copy is not backed up: the record of it would be a write, and nothing is in it yet that is not in
+// what it was restored from.
+var errCopied = errors.New("nothing is backed up before it is accepted: what it was restored from is its backup")
+
 // backUp makes a copy, verifies it, and records that it was made.
 func (s *settings) backUp(ctx context.Context, file string) (b backup, err error) {
 	store, err := sqlstore.Open(ctx, sqlstore.Options{Database: s.database, Role: "command", Existing: true})
@@ -61,6 +66,11 @@ func (s *settings) backUp(ctx context.Context, file string) (b backup, err error
 		return b, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if is, err := store.IsCopy(ctx); err != nil {
+		return b, err
+	} else if is {
+		return b, epoch.ErrCopy.Because(errCopied)
+	}
 	err = sqldb.Place(file, func(part string) error {
 		if err := store.Backup(ctx, part); err != nil {
 			return err

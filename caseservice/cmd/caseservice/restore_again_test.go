@@ -164,6 +164,13 @@ func TestRestore_ACaseCopyIsNotOnlySigned(t *testing.T) {
 	first := f.restored(saved) // with a copy of the checkpoints
 	first.ok(nil, first.accept("--ledger", f.export)...)
 	second := f.placed(first.saved("copied"))
+	made := filepath.Join(f.dir, "made")
+	if r := second.run("backup", "--to", made, "--database", second.database); r.status != exitFailed || !strings.Contains(r.err, "what it was restored from is its backup") {
+		t.Errorf("backup: %d %s", r.status, r.err)
+	}
+	if left, _ := filepath.Glob(made + "*"); len(left) > 0 {
+		t.Errorf("it leaves %v", left)
+	}
 	var done acceptance
 	if second.ok(&done, second.accept("--ledger", f.export)...); done.Epoch != 2 || done.Signed || len(done.Owners) > 0 {
 		t.Errorf("%+v", done)

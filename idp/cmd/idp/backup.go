@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ellis.example/idp/internal/audit"
+	epochs "ellis.example/idp/internal/epoch"
 	"ellis.example/idp/internal/sqldb"
 	"ellis.example/idp/internal/store/sqlstore"
 	"ellis.example/idp/internal/unit"
@@ -45,8 +46,17 @@ type backup struct {
 	sqlstore.Holdings
 }
 
+// errCopied is why a restored copy is not backed up: the record of it would be a write, and nothing is in it yet that is not in
+// what it was restored from.
+var errCopied = errors.New("nothing is backed up before it is accepted: what it was restored from is its backup")
+
 // backUp makes a copy, verifies it, and records that it was made.
 func backUp(ctx context.Context, st *sqlstore.Store, file string) (b backup, err error) {
+	if is, err := st.IsCopy(ctx); err != nil {
+		return b, err
+	} else if is {
+		return b, epochs.ErrCopy.Because(errCopied)
+	}
 	err = sqldb.Place(file, func(part string) error {
 		if err := st.Backup(ctx, part); err != nil {
 			return err

@@ -211,6 +211,22 @@ func (r *restoring) signsOnlySoon(unsigned string) {
 	}
 }
 
+// takesNoWrites looks at commands over a copy that nobody accepted: a record of theirs would say that it was in use until now.
+func (r *restoring) takesNoWrites(file string) {
+	r.Helper()
+	made := filepath.Join(r.TempDir(), "made")
+	for _, args := range [][]string{{"backup", made}, {"user", "disable", ana, "--reason", "test"}} {
+		if status, said := r.command(nil, append(args, "--database", "sqlite:"+file)...); status != exitFailed || !strings.Contains(said, "idp restore --accept") {
+			r.Errorf("%v: %d %s", args, status, said)
+		}
+	}
+	if left, _ := filepath.Glob(made + "*"); len(left) > 0 {
+		r.Errorf("it leaves %v", left)
+	}
+	r.ok(nil, "audit", "verify", "--database", "sqlite:"+file)
+	r.ok(nil, "migrate", "up", "--database", "sqlite:"+file)
+}
+
 // Witnesses that both stopped before the database was lost do not pass for ones that know all.
 func TestRestore_WitnessesThatEndedEarlyAreSaidToHave(t *testing.T) {
 	t.Parallel()
@@ -223,6 +239,7 @@ func TestRestore_WitnessesThatEndedEarlyAreSaidToHave(t *testing.T) {
 	w.ok(nil, "backup", saved, "--database", "sqlite:"+w.file)
 	at := func(after time.Duration) string { return ended.Add(after).UTC().Format(time.RFC3339) }
 	file := w.placed(saved)
+	w.takesNoWrites(file)
 	args := w.accept(file, w.points, "--audit", w.export)
 	w.asks("nobody says when it was lost", "what is known ends at "+at(0), args)
 	w.asks("it was lost later", "in use until "+at(6*time.Minute), append(slices.Clone(args), "--lost-at", at(6*time.Minute)))

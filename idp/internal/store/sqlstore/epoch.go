@@ -17,7 +17,10 @@ func epochWrites() []applier {
 	return []applier{on(applyRaise), on(applyVoidRecoveryCodes), on(applyVoidSecret)}
 }
 
-const epochNow = `SELECT n, at FROM epochs ORDER BY n DESC LIMIT 1`
+const (
+	epochNow     = `SELECT n, at FROM epochs ORDER BY n DESC LIMIT 1`
+	epochAndMark = `SELECT n, at, EXISTS (SELECT 1 FROM copies) FROM epochs ORDER BY n DESC LIMIT 1`
+)
 
 // Epoch implements epoch.Reader.
 func (s *Store) Epoch(ctx context.Context) (e epoch.Epoch, err error) {
@@ -52,12 +55,17 @@ func (s *Store) Halt() { s.watch.Halt() }
 func (s *Store) Resume() { s.watch.Resume() }
 
 // guard implements sqldb.Options.Guard. Every batch holds sqldb.Line beside others; whoever raises the epoch holds it alone.
-// So nothing that was decided in the old epoch is committed behind the new one.
+// So nothing that was decided in the old epoch is committed behind the new one. Nobody writes into a copy: a record of today
+// in it would say that the witnesses knew all until today.
 func guard(w *sqldb.Watch) func(*sqldb.Tx) error {
 	return func(t *sqldb.Tx) error {
 		var n, began int64
-		if err := t.Row(epochNow).Scan(&n, &began); err != nil {
+		var copied bool
+		if err := t.Row(epochAndMark).Scan(&n, &began, &copied); err != nil {
 			return err
+		}
+		if copied {
+			return epoch.ErrCopy
 		}
 		return w.See(began)
 	}

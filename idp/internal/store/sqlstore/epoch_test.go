@@ -46,14 +46,37 @@ func TestEpoch_TheSameNumberAfterAnotherRestoreIsAnotherEpoch(t *testing.T) {
 	}
 }
 
+// No process writes into a copy before it is accepted, and accepting it is no such write.
+func TestEpoch_ACopyIsNotWrittenTo(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "copy.db")
+	st, note := sqltest.OpenAt(t, file, clock.System{}), audit.Event{Type: "test.event"}
+	change(t, file, `INSERT INTO copies (at) VALUES (0)`)
+	if err := st.Commit(t.Context(), unit.Unit{Event: note}); !errors.Is(err, epoch.ErrCopy) {
+		t.Errorf("into a copy: %v", err)
+	}
+	if err := st.Commit(t.Context(), unit.Unit{Writes: []unit.Write{epoch.Raise{At: time.Now()}}, Event: note}); err != nil {
+		t.Fatal(err)
+	}
+	if err := sqltest.OpenAt(t, file, clock.System{}).Commit(t.Context(), unit.Unit{Event: note}); err != nil {
+		t.Errorf("once it is accepted: %v", err)
+	}
+}
+
 // setBack leaves a database as one that was copied before its first restore has it.
 func setBack(t *testing.T, file string) {
+	t.Helper()
+	change(t, file, `DELETE FROM epochs WHERE n = 1`)
+}
+
+// change runs a statement in a database, past the store.
+func change(t *testing.T, file, statement string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = db.ExecContext(t.Context(), `DELETE FROM epochs WHERE n = 1`)
+	_, err = db.ExecContext(t.Context(), statement)
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
