@@ -18,7 +18,7 @@ func applyWrite(t *sqldb.Tx, w unit.Write) error {
 	case cases.Assign:
 		return applyAssign(t, w)
 	case cases.Reissue:
-		return t.MustOne(w, "there is no such case, or it has an owner", reissueCode, w.CodeMAC, w.CodeExpires.UnixMicro(), w.CaseID)
+		return applyReissue(t, w)
 	case cases.CountTry:
 		return applyCountTry(t, w)
 	case cases.Redeem:
@@ -94,6 +94,15 @@ func applyRedeem(t *sqldb.Tx, w cases.Redeem) error {
 	}
 	_, err := t.Exec("DELETE FROM claim_backoffs WHERE receipt_mac = ?", w.ReceiptMAC)
 	return err
+}
+
+func applyReissue(t *sqldb.Tx, w cases.Reissue) error {
+	// A claim under way is waited for before the next statement looks for an owner: one that waited for the code alone would have
+	// looked before, and make a code that is used by now claimable again.
+	if _, err := t.Exec(holdCase, w.CaseID); err != nil {
+		return err
+	}
+	return t.MustOne(w, "there is no such case, or it has an owner", reissueCode, w.CodeMAC, w.CodeExpires.UnixMicro(), w.CaseID)
 }
 
 func applyCountTry(t *sqldb.Tx, w cases.CountTry) error {

@@ -1,13 +1,18 @@
 package sqlstore_test
 
 import (
+	"bytes"
 	"context"
+	"database/sql"
+	"errors"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"ellis.example/caseservice/internal/cases"
 	"ellis.example/caseservice/internal/fault"
 	"ellis.example/caseservice/internal/sqldb/pgtest"
 	"ellis.example/caseservice/internal/store/sqlstore"
@@ -51,6 +56,68 @@ func TestPostgreSQL_KeepsTheContractOverTwoReplicas(t *testing.T) {
 		a, b := openDSN(t, dsn), openDSN(t, dsn)
 		return &replicas{Store: a, all: []*sqlstore.Store{a, b}}
 	})
+}
+
+// A new code waits for a claim under way on another replica, and finds the case owned: the code that was used stays used.
+func TestPostgreSQL_ANewCodeDoesNotOvertakeAClaim(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.Database(t)
+	a, b := openDSN(t, dsn), openDSN(t, dsn)
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	now, used := time.Now(), bytes.Repeat([]byte{1}, 32)
+	c := cases.Create{Case: cases.Workflows().Forms["N-400"].Begin("cas_1", "MSC0000000001", "2026-01-01", now), CodeMAC: used, CodeExpires: now.Add(time.Hour)}
+	claim := cases.Redeem{CaseID: "cas_1", CodeMAC: used, ReceiptMAC: used, Sub: "p1", At: now, Event: "evt_1"}
+	write := func(s *sqlstore.Store, w unit.Write) error {
+		return s.Commit(t.Context(), unit.Unit{Writes: []unit.Write{w}, Event: look(1).Event})
+	}
+	if err := errors.Join(write(a, c), write(a, cases.CountTry{Sub: "p1", ReceiptMAC: used, At: now})); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err == nil {
+		_, err = tx.ExecContext(t.Context(), `SELECT 1 FROM claim_tries FOR UPDATE`) // which the claim forgets last
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	claimed, reissued := make(chan error, 1), make(chan error, 1)
+	go func() { claimed <- write(a, claim) }()
+	waiting(t, db, 1)
+	go func() {
+		reissued <- write(b, cases.Reissue{CaseID: "cas_1", CodeMAC: bytes.Repeat([]byte{2}, 32), CodeExpires: c.CodeExpires})
+	}()
+	waiting(t, db, 2)
+	if err := errors.Join(tx.Rollback(), <-claimed); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-reissued; !unit.IsConflict(err) {
+		t.Errorf("a new code for a case that has an owner: %v", err)
+	}
+	var by string
+	if err := db.QueryRowContext(t.Context(), `SELECT used_by FROM claim_codes WHERE used_at > 0 AND mac = $1`, used).Scan(&by); err != nil || by != "p1" {
+		t.Errorf("the code that was used: by %q, %v", by, err)
+	}
+}
+
+// waiting waits until so many wait for a lock in a database.
+func waiting(t *testing.T, db *sql.DB, want int) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		var n int
+		if err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if n == want {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d wait, want %d", n, want)
+		}
+	}
 }
 
 func TestPostgreSQL_ManyComeUpAtOnceOnAnEmptyDatabase(t *testing.T) {

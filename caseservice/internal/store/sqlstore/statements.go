@@ -7,6 +7,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 	insertEvent       = `INSERT INTO events (case_id, seq, id, code, at) VALUES (?, ?, ?, ?, ?)`
 	insertAppointment = `INSERT INTO appointments (id, case_id, kind, state, starts_at, utc_offset, place, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 	insertCode        = `INSERT INTO claim_codes (case_id, mac, expires_at) VALUES (?, ?, ?)`
+	holdCase          = `SELECT 1 FROM cases WHERE id = ? FOR UPDATE`
 	reissueCode       = `INSERT INTO claim_codes (case_id, mac, expires_at) SELECT id, CAST(? AS BYTEA), CAST(? AS BIGINT) FROM cases
 WHERE id = ? AND NOT EXISTS (SELECT 1 FROM parties WHERE case_id = cases.id AND relationship = 'owner')
 ON CONFLICT (case_id) DO UPDATE SET mac = excluded.mac, expires_at = excluded.expires_at, used_at = 0, used_by = ''`
