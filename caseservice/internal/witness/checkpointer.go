@@ -22,17 +22,19 @@ type Checkpointer struct {
 	Now    func() time.Time
 
 	// SetBack is called when the log ends before what was signed last; nothing is signed then. Accepted is called once that
-	// was accepted, as the file says: signing goes on. Either may be nil.
+	// was accepted, as the file says, or nothing is missing any more: signing goes on. Either may be nil.
 	SetBack, Accepted func()
 
 	last   standing // what this process signed last, or found at its beginning
 	before pinned   // what the file said when it was last looked at
+	whole  passed   // how far the file was read when nothing was missing last
+	halted bool     // SetBack was called, and Accepted was not since
 }
 
 // pinned is what a file says up to a place of it.
 type pinned struct {
-	file  os.FileInfo
-	end   int64
+	file os.FileInfo
+	passed
 	said  Checkpoint
 	at    standing
 	named string // the writer that its last line names: the next statement repeats those behind it
@@ -58,10 +60,10 @@ func (c *Checkpointer) Once(ctx context.Context) (err error) {
 		return err
 	}
 	now := stand(heads)
-	if err := c.setBack(ctx, now); err != nil {
+	if err := c.setBack(ctx, f, now); err != nil {
 		return err
 	}
-	c.last = now
+	c.pass(now)
 	list, follows := c.moved(now)
 	if len(list) == 0 {
 		return nil
@@ -75,12 +77,13 @@ func (c *Checkpointer) Once(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	c.before.end, err = write(f, c.before.end, text)
+	end, err := write(f, c.before.end, text)
 	if err != nil {
-		c.before.file = nil // it is read again
-		return err
+		return err // what it left behind is read again
 	}
-	c.before.said, c.before.at, c.before.named = said, now, list[len(list)-1].Writer
+	c.before.end, c.before.said, c.before.at, c.before.named = end, said, now, list[len(list)-1].Writer
+	c.before.see(said)
+	c.pass(now)
 	return nil
 }
 
@@ -88,17 +91,6 @@ func (c *Checkpointer) open(ctx context.Context) (*os.File, error) {
 	ctx, done := context.WithTimeout(ctx, patience)
 	defer done()
 	return openLocked(ctx, c.File)
-}
-
-// blind looks without the file whether the log has what this process signed last. That it was accepted as it is, only the file
-// says. Errors: ErrSetBack; those of the log.
-func (c *Checkpointer) blind(ctx context.Context) error {
-	heads, err := c.Log.Heads(ctx)
-	if err != nil || !stand(heads).lacks(c.last) {
-		return err
-	}
-	call(c.SetBack)
-	return ErrSetBack
 }
 
 // look reads what others wrote into the file.
@@ -111,43 +103,37 @@ func (c *Checkpointer) look(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	if c.before.file == nil || end != c.before.end || !os.SameFile(c.before.file, info) {
-		p := pinned{end: end}
-		if end > 0 {
-			if p.said, p.named, err = last(f, end, c.Key); err != nil {
-				return err
-			}
-		}
-		p.at = stand(p.said.Heads)
-		if c.before = p; c.last == nil {
-			c.last = p.at
+	if c.before.file == nil || !os.SameFile(c.before.file, info) || end < c.before.end {
+		c.before.end, c.whole.end = 0, 0
+		c.before = pinned{passed: c.before.passed, at: standing{}}
+	}
+	if end != c.before.end {
+		if err := c.read(f, end); err != nil {
+			return err
 		}
 	}
-	c.before.file = info
+	if c.before.file = info; c.last == nil {
+		c.pass(c.before.at)
+	}
 	return nil
 }
 
-// setBack returns ErrSetBack where the log ends before what was signed last, unless it was accepted as it is.
-func (c *Checkpointer) setBack(ctx context.Context, now standing) (err error) {
-	lost := now.lacks(c.last)
-	if !lost && !now.lacks(c.before.at) {
-		return nil
-	}
-	if lost && c.before.said.Epoch > 0 {
-		var missing string
-		if missing, err = c.before.said.Behind(ctx, c.Log); err == nil && missing == "" {
-			call(c.Accepted)
-			return nil
+// read reads what is new in the file.
+func (c *Checkpointer) read(f *os.File, end int64) (err error) {
+	p := pinned{passed: c.before.passed}
+	if c.before.end > 0 {
+		err = c.Key.back(f, end, c.before.end, func(s statement, _ int64) bool { p.see(s.Checkpoint); return true })
+		if err != nil {
+			return err
 		}
 	}
-	call(c.SetBack)
-	return errors.Join(err, ErrSetBack)
-}
-
-func call(f func()) {
-	if f != nil {
-		f()
+	if p.said, p.named, err = last(f, end, c.Key); err != nil {
+		return err
 	}
+	p.see(p.said)
+	p.at, p.end = stand(p.said.Heads), end
+	c.before = p
+	return nil
 }
 
 // repeated is how many heads a statement repeats that did not move, in turn: so the last few statements of a file together say

@@ -60,6 +60,17 @@ func (s standing) lacks(other standing) bool {
 	return false
 }
 
+// with is where chains stand that have come as far as in either.
+func (s standing) with(other standing) standing {
+	out := maps.Clone(s)
+	for w, h := range other {
+		if h.Seq > out[w].Seq {
+			out[w] = h
+		}
+	}
+	return out
+}
+
 // statement is the text of a checkpoint: all heads, or those that moved and a sum over what follows from them and from the
 // statements before it in its file. So it stays small however many writers there were; decision 11 says how.
 type statement struct {

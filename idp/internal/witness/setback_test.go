@@ -1,0 +1,147 @@
+package witness_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"ellis.example/idp/internal/witness"
+)
+
+// replicas are two processes that share a file, and what their stores were told.
+type replicas struct {
+	*testing.T
+	book
+	points [2]*witness.Checkpointer
+	halted [2]bool
+	now    time.Time
+}
+
+func newReplicas(t *testing.T) *replicas {
+	t.Helper()
+	b, c := crowd(t, 20)
+	r := &replicas{T: t, book: b, now: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)}
+	for i := range r.points {
+		r.points[i] = &witness.Checkpointer{
+			Log: b, Key: c.Key, Origin: c.Origin, File: c.File, Now: func() time.Time { return r.now },
+			SetBack: func() { r.halted[i] = true }, Accepted: func() { r.halted[i] = false },
+		}
+	}
+	r.ticks("a first look at the file", 0, false)
+	r.ticks("a first look at the file", 1, false)
+	return r
+}
+
+// ticks lets a process look, a second later, and fails unless it is halted then or not.
+func (r *replicas) ticks(what string, i int, halted bool) {
+	r.Helper()
+	r.now = r.now.Add(time.Second)
+	if err := r.points[i].Once(r.Context()); errors.Is(err, witness.ErrSetBack) != halted || (!halted && err != nil) || r.halted[i] != halted {
+		r.Errorf("%s: %v, halted %v, want %v", what, err, r.halted[i], halted)
+	}
+}
+
+func (r *replicas) writes(writer string) { r.add(writer, []byte(`{"type":"token.issued"}`)) }
+
+// set puts another state in place of the database.
+func (r *replicas) set(b book) {
+	r.book = b.clone()
+	for _, c := range r.points {
+		c.Log = r.book
+	}
+}
+
+// accept accepts the database as it is, and returns what signs that.
+func (r *replicas) accept(epoch int64) (text []byte) {
+	r.Helper()
+	r.now = r.now.Add(time.Second)
+	r.add("cmd_restore", []byte(`{"type":"epoch.raised"}`))
+	heads, _ := r.Heads(r.Context())
+	text, err := r.points[0].Key.Sign(witness.Checkpoint{Origin: r.points[0].Origin, At: r.now, Heads: heads, Epoch: epoch})
+	if err != nil {
+		r.Fatal(err)
+	}
+	return text
+}
+
+func (r *replicas) append(text []byte) {
+	r.Helper()
+	if err := witness.Append(r.points[0].File, text); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// The one that looks first goes on signing behind the acceptance; the other finds it nevertheless.
+func TestCheckpointer_BothThatShareAFileGoOnAfterARestore(t *testing.T) {
+	t.Parallel()
+	r := newReplicas(t)
+	was := r.clone()
+	r.writes("wrt_a")
+	r.ticks("it goes on", 0, false)
+	r.ticks("it goes on", 1, false)
+	r.set(was)
+	r.ticks("set back", 0, true)
+	r.ticks("set back", 1, true)
+	signed := r.accept(1)
+	r.ticks("accepted, and not signed", 0, true)
+	r.append(signed)
+	for range 3 {
+		r.writes("wrt_a2")
+		r.ticks("accepted", 0, false)
+	}
+	r.ticks("accepted, and others went on", 1, false)
+	r.writes("wrt_b2")
+	r.ticks("it goes on", 1, false)
+	covers(t, r.book, r.points[1])
+}
+
+// What another process signed is as good a reason to halt as what this one did, and ends as that does.
+func TestCheckpointer_HaltsUntilWhatAnotherSignedIsAcceptedOrBack(t *testing.T) {
+	t.Parallel()
+	r := newReplicas(t)
+	old := r.accept(1)
+	r.append(old)
+	r.ticks("an acceptance with nothing lost", 0, false)
+	r.ticks("an acceptance with nothing lost", 1, false)
+	was := r.clone()
+	r.writes("wrt_a")
+	r.ticks("it goes on", 0, false)
+	full := r.clone()
+	r.set(was)
+	r.ticks("set back", 1, true)
+	r.append(old)
+	r.ticks("an old acceptance is there again", 1, true)
+	r.set(full)
+	r.ticks("everything is back", 1, false)
+	r.set(was)
+	r.ticks("set back", 1, true)
+	r.append(r.accept(2))
+	r.ticks("accepted", 1, false)
+	r.ticks("accepted", 0, false)
+}
+
+// An acceptance counts once: what is lost later it does not accept, wherever it is appended again.
+func TestCheckpointer_AnAcceptanceCountsOnce(t *testing.T) {
+	t.Parallel()
+	r := newReplicas(t)
+	r.writes("wrt_a")
+	r.ticks("it goes on", 0, false)
+	r.ticks("it goes on", 1, false)
+	text := r.accept(1)
+	r.append(text)
+	was := r.clone()
+	r.now = r.now.Add(-time.Minute) // this one's clock is behind
+	for i := range r.points {
+		r.writes("wrt_a")
+		r.ticks("it goes on", i, false)
+	}
+	r.set(was)
+	r.append(text)
+	r.append(text)
+	r.ticks("set back behind the acceptance", 0, true)
+	r.ticks("set back behind the acceptance", 1, true)
+	r.now = r.now.Add(time.Hour)
+	r.append(r.accept(2))
+	r.ticks("accepted", 1, false)
+	r.ticks("accepted", 0, false)
+}
