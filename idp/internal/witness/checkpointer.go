@@ -61,9 +61,9 @@ func (c *Checkpointer) Once(ctx context.Context) (err error) {
 	if err := c.setBack(ctx, f, now); err != nil {
 		return err
 	}
-	c.pass(now)
 	list, follows := c.moved(now)
 	if len(list) == 0 {
+		c.pass(now)
 		return nil
 	}
 	before := c.before.at
@@ -75,6 +75,7 @@ func (c *Checkpointer) Once(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	c.pass(now) // whether it reaches the file or not
 	end, err := write(f, c.before.end, text)
 	if err != nil {
 		return err // what it left behind is read again

@@ -1,10 +1,13 @@
 package witness_test
 
 import (
+	"bytes"
 	"errors"
+	"os"
 	"testing"
 	"time"
 
+	"ellis.example/idp/internal/chain"
 	"ellis.example/idp/internal/witness"
 )
 
@@ -144,4 +147,28 @@ func TestCheckpointer_AnAcceptanceCountsOnce(t *testing.T) {
 	r.append(r.accept(2))
 	r.ticks("accepted", 1, false)
 	r.ticks("accepted", 0, false)
+}
+
+// A file stays readable, whatever stands in the database.
+func TestCheckpointer_WritesNothingThatItCannotReadBack(t *testing.T) {
+	t.Parallel()
+	b, c := crowd(t, 3)
+	sign(t, b, c, 1)
+	was, err := os.ReadFile(c.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []chain.Head{{Writer: "wrt_none"}, {Writer: "wrt a", Seq: 1}, {Writer: "wrt\na", Seq: 1}} {
+		b.heads[bad.Writer] = bad
+		b.add("wrt_serve", []byte(`{}`))
+		if err := c.Once(t.Context()); err == nil {
+			t.Errorf("%+v is signed", bad)
+		}
+		if now, err := os.ReadFile(c.File); err != nil || !bytes.Equal(now, was) {
+			t.Errorf("%+v: %v, %d bytes were written", bad, err, len(now)-len(was))
+		}
+		delete(b.heads, bad.Writer)
+	}
+	sign(t, b, c, 1)
+	covers(t, b, c)
 }

@@ -112,7 +112,7 @@ func (s statement) text() string {
 }
 
 // Sign returns the text of a checkpoint of all heads, for Append. Where they are very many, it is several checkpoints, each of
-// which adds to those before it.
+// which adds to those before it. Errors: of what could not be read back.
 func (k *Key) Sign(c Checkpoint) ([]byte, error) { return k.sign(c, nil) }
 
 // sign returns what c adds to a file in which before stands, and to nothing where that is nil.
@@ -134,6 +134,9 @@ func (k *Key) sign(c Checkpoint, before standing) (out []byte, err error) {
 		if err != nil {
 			return nil, err
 		}
+		if !k.reads(text, s) {
+			return nil, errUnreadable
+		}
 		if !first {
 			out = append(out, separator...)
 		}
@@ -152,7 +155,16 @@ func part(heads []chain.Head) (one, left []chain.Head) {
 	return heads[:n], heads[n:]
 }
 
-var errCheckpoint = errors.New("not a checkpoint")
+var (
+	errCheckpoint = errors.New("not a checkpoint")
+	errUnreadable = errors.New("what is to be signed could not be read back: a writer's name or number is none")
+)
+
+// reads reports whether text says what a statement says.
+func (k *Key) reads(text []byte, s statement) bool {
+	got, err := k.open(text)
+	return err == nil && got.Epoch == s.Epoch && got.Origin == s.Origin && got.At.Equal(s.At) && slices.Equal(got.Heads, s.Heads)
+}
 
 // open verifies and reads a statement.
 func (k *Key) open(text []byte) (statement, error) {
