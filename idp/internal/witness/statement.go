@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unique"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -181,7 +182,7 @@ func parseStatement(text string) (s statement, err error) {
 	if len(lines) < 3 || (lines[0] != titleAll && lines[0] != titleFollows) {
 		return s, errCheckpoint
 	}
-	s.Origin, s.follows = lines[1], lines[0] == titleFollows
+	s.Origin, s.follows = name(lines[1]), lines[0] == titleFollows
 	if s.At, err = time.Parse(time.RFC3339Nano, lines[2]); err != nil {
 		return s, errCheckpoint
 	}
@@ -228,13 +229,16 @@ func parseHead(line string) (h chain.Head, err error) {
 	if len(f) != 3 {
 		return h, errCheckpoint
 	}
-	h.Writer = f[0]
+	h.Writer = name(f[0])
 	if h.Seq, err = strconv.ParseInt(f[1], 10, 64); err != nil || h.Seq < 1 {
 		return h, errCheckpoint
 	}
 	h.Hash, err = parseHash(f[2])
 	return h, err
 }
+
+// name is a part of a text that does not keep all of it in memory, and mostly the same for the same name.
+func name(part string) string { return unique.Make(part).Value() }
 
 func parseHash(text string) (out chain.Hash, err error) {
 	raw, err := base64.StdEncoding.Strict().DecodeString(text)
