@@ -220,7 +220,8 @@ func syncDir(dir string) error {
 }
 
 // ReadAll verifies every checkpoint of a file, oldest first, each with the heads that moved since the one before; that of a
-// restore has all. A file that is not there holds none. Errors: the number of the first that cannot be verified, or that has
+// restore has all. A restore counts only where it is later than every one before it: one of an earlier time was appended again,
+// which needs no key, and is a checkpoint like others. A file that is not there holds none. Errors: the number of the first that cannot be verified, or that has
 // lost what it goes on from; an unfinished last one, of a writer that was cut off, is passed over.
 func ReadAll(file string, k *Key) ([]Checkpoint, error) {
 	f, err := os.Open(file) //nolint:gosec // the operator names the file
@@ -264,10 +265,11 @@ func readAll(r io.Reader, k *Key) ([]Checkpoint, error) {
 
 // history is what the statements of a file say, one after the other.
 type history struct {
-	out  []Checkpoint
-	n    int
-	at   standing
-	last statement
+	out      []Checkpoint
+	n        int
+	at       standing
+	last     statement
+	restored time.Time // by the last restore that counts
 }
 
 // check looks whether they said everything that the last of them covers.
@@ -293,11 +295,28 @@ func (h *history) add(s statement) {
 		h.at[head.Writer] = head
 	}
 	h.last = s
-	if n := len(h.out); n > 0 && s.follows && s.Epoch > 0 && h.out[n-1].Epoch == s.Epoch {
-		h.out[n-1].Heads = append(h.out[n-1].Heads, c.Heads...) // what one restore signed
+	if s.Epoch > 0 && h.goesOn(s) {
 		return
 	}
+	if s.Epoch > 0 && !s.At.After(h.restored) {
+		c.Epoch = 0
+	}
+	if c.Epoch > 0 {
+		h.restored = s.At
+	}
 	h.out = append(h.out, c)
+}
+
+// goesOn reports whether a statement belongs to the restore before it: as a part of what that signed, or as the same once more.
+func (h *history) goesOn(s statement) bool {
+	n := len(h.out)
+	if n == 0 || h.out[n-1].Epoch != s.Epoch || !h.out[n-1].At.Equal(s.At) {
+		return false
+	}
+	if s.follows {
+		h.out[n-1].Heads = append(h.out[n-1].Heads, s.Heads...)
+	}
+	return true
 }
 
 // Covered returns where all chains stood at the end of a list of all checkpoints of a file.
@@ -315,7 +334,9 @@ func (s standing) after(c Checkpoint) standing {
 		return stand(c.Heads)
 	}
 	for _, h := range c.Heads {
-		s[h.Writer] = h
+		if h.Seq >= s[h.Writer].Seq {
+			s[h.Writer] = h
+		}
 	}
 	return s
 }

@@ -38,16 +38,30 @@ func OpenFiles(names []string, k *Key) (Files, error) {
 			f.Lost = append(f.Lost, name)
 			continue
 		}
-		f.Last, f.last[name] = append(f.Last, c), c
 		all, err := ReadAll(name, k)
 		if err != nil {
 			return f, fmt.Errorf("%s: %w", name, err)
 		}
+		if c.Epoch > 0 && all[len(all)-1].Epoch == 0 { // an earlier restore was appended again
+			c = allOf(all)
+		}
+		f.Last, f.last[name] = append(f.Last, c), c
 		for _, c := range all {
 			f.learn(c)
 		}
 	}
 	return f, nil
+}
+
+// allOf is what checkpoints say together.
+func allOf(list []Checkpoint) Checkpoint {
+	c := Checkpoint{Origin: list[0].Origin, Heads: Covered(list)}
+	for _, one := range list {
+		if one.At.After(c.At) {
+			c.At = one.At
+		}
+	}
+	return c
 }
 
 func (f Files) learn(c Checkpoint) {

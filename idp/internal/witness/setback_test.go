@@ -172,3 +172,67 @@ func TestCheckpointer_WritesNothingThatItCannotReadBack(t *testing.T) {
 	sign(t, b, c, 1)
 	covers(t, b, c)
 }
+
+// A restore that was appended again takes nothing back that was signed since.
+func TestVerify_ARestoreCountsOnce(t *testing.T) {
+	t.Parallel()
+	r := newReplicas(t)
+	file, k := r.points[0].File, r.points[0].Key
+	r.writes("wrt_a")
+	r.ticks("it goes on", 0, false)
+	text := r.accept(1)
+	r.append(text)
+	r.append(text) // at once: signed twice
+	was := r.clone()
+	read := func(what string, restores int, lost int64, broken bool) {
+		t.Helper()
+		points, err := witness.ReadAll(file, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := witness.Verify(t.Context(), r.book, points)
+		if err != nil || len(report.Restores) != restores || report.Whole() == broken {
+			t.Errorf("%s: %+v, %v", what, report, err)
+		}
+		f, err := witness.OpenFiles([]string{file}, k)
+		heads, _ := r.Heads(t.Context())
+		if n := f.Behind(witness.Database{Heads: heads}); err != nil || n != lost {
+			t.Errorf("%s: %d records are missing, want %d; %v", what, n, lost, err)
+		}
+	}
+	read("accepted", 1, 0, false)
+	restore, _, err := witness.Last(file, k)
+	f, bad := witness.OpenFiles([]string{file}, k)
+	n := len(parts(t, file))
+	if err := errors.Join(err, bad, f.Sign(restore)); err != nil || len(parts(t, file)) != n {
+		t.Errorf("what is signed is signed again: %v", err)
+	}
+	for range 2 {
+		r.writes("wrt_a")
+	}
+	r.ticks("it goes on", 0, false)
+	full := r.clone()
+	r.append(text)
+	read("appended again", 1, 0, false)
+	r.set(was)
+	read("appended again, and set back", 1, 2, true)
+	points, err := witness.ReadAll(file, k)
+	covered := witness.Checkpoint{Heads: witness.Covered(points)}
+	if n := covered.Lost(nil); err != nil || n != sum(full) {
+		t.Errorf("it covers %d of %d records, %v", n, sum(full), err)
+	}
+	points = append(points, restore) // from wherever they were read
+	if report, err := witness.Verify(t.Context(), r.book, points); err != nil || report.Whole() || len(report.Restores) != 1 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	r.append(r.accept(1)) // of an older copy: its epoch has the same number
+	read("a later one", 2, 0, false)
+}
+
+// sum is how many records there are.
+func sum(b book) (n int64) {
+	for _, h := range b.heads {
+		n += h.Seq
+	}
+	return n
+}

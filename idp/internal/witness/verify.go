@@ -63,13 +63,18 @@ func Verify(ctx context.Context, log Log, checkpoints []Checkpoint) (Report, err
 }
 
 // promises are what the checkpoints say must be there, by writer and number. An accepted restore takes back what earlier ones
-// know beyond it; what it covers itself has to be as it was before.
+// know beyond it; what it covers itself has to be as it was before. One that is not later than those before it takes nothing
+// back: it was appended again.
 // Two that contradict each other are a broken chain, whatever the record says.
 func promises(checkpoints []Checkpoint) (out map[string]map[int64]chain.Hash, restores []Restore, broken []*chain.Broken) {
 	out = map[string]map[int64]chain.Hash{}
-	at := standing{}
+	at, restored := standing{}, time.Time{}
 	for _, c := range checkpoints {
+		if !c.At.After(restored) {
+			c.Epoch = 0
+		}
 		if c.Epoch > 0 {
+			restored = c.At
 			restores = append(restores, Restore{Epoch: c.Epoch, At: c.At, Lost: Checkpoint{Heads: at.heads()}.Lost(c.Heads)})
 			takeBack(out, c)
 		}
