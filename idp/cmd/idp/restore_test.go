@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"ellis.example/idp/internal/api"
-	"ellis.example/idp/internal/chain"
 	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/witness"
 )
@@ -256,7 +255,7 @@ func TestFault_F11_ARunningProviderStopsWhenItsDatabaseIsSetBack(t *testing.T) {
 	w := newRestoring(t)
 	w.wants("before", w.as("machine", "/token", machineForm()), http.StatusOK, "")
 	w.must(w.p.signs.Once(t.Context()))
-	w.exec(`UPDATE audit_writers SET head_seq = head_seq - 1`)
+	w.exec(`UPDATE audit_writers SET head_seq = head_seq - 1 WHERE head_seq > 1`)
 	if err := w.p.signs.Once(t.Context()); err == nil {
 		t.Fatal("it signs what was set back")
 	}
@@ -269,7 +268,6 @@ func TestFault_F11_ARunningProviderStopsWhenItsDatabaseIsSetBack(t *testing.T) {
 	w.must(err)
 	heads, err := w.p.store.Heads(t.Context())
 	w.must(err)
-	heads = slices.DeleteFunc(heads, func(h chain.Head) bool { return h.Seq == 0 }) // of one record, and it is gone
 	text, err := k.Sign(witness.Checkpoint{Origin: w.issuer, At: w.clock.Now(), Heads: heads, Epoch: 1})
 	w.must(errors.Join(err, witness.Append(w.points, text)))
 	w.must(w.p.signs.Once(t.Context()))
