@@ -29,7 +29,8 @@ func newRestoreCommand() *cobra.Command {
 	var s restoring
 	cmd := &cobra.Command{
 		Use: "restore --from FILE | --accept", Short: "Put a backup in place of nothing, or accept a database that was restored", Args: cobra.NoArgs,
-		Long: "restore --from FILE verifies a backup and makes it the database. It never overwrites one.\n\n" +
+		Long: "restore --from FILE verifies a backup and makes it the database. It never overwrites one. Where an older release made the\n" +
+			"backup, accepting brings its schema up to date, as `caseservice migrate up` does.\n\n" +
 			"restore --accept makes a restored database the one that counts: after restore --from, and after a PostgreSQL server was\n" +
 			"restored, also to a point in time. What the exported ledger (--ledger) says of the time that was lost is done again: who got\n" +
 			"a case owns it again, codes that were used or replaced are spent, and tries count. The restore and its gap stand in the\n" +

@@ -37,3 +37,22 @@ func TestRestore_RefusesWhatIsNoCaseBackup(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.err)
 	}
 }
+
+// A backup of an older release is placed; one that knows of no copies would be served unawares.
+func TestRestore_AnOlderCaseBackupIsPlacedIfItIsMarked(t *testing.T) {
+	t.Parallel()
+	f := newOffice(t, 2)
+	saved := f.saved("saved")
+	f.database = "sqlite:" + saved
+	f.sql(`DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`)
+	f.database = "sqlite:" + filepath.Join(t.TempDir(), "new.db")
+	var b backup
+	if f.ok(&b, "restore", "--from", saved); !b.Older || b.Cases != 2 {
+		t.Errorf("%+v", b)
+	}
+	f.database = "sqlite:" + saved
+	f.sql(`DROP TABLE copies`)
+	if r := f.run("restore", "--from", saved, "--database", "sqlite:"+filepath.Join(t.TempDir(), "new.db")); r.status != exitFailed || !strings.Contains(r.err, "older schema") {
+		t.Errorf("%d %s", r.status, r.err)
+	}
+}

@@ -21,7 +21,8 @@ import (
 func newRestore() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "restore [FILE]", Short: "Put a backup in place of nothing, or accept a database that was restored", Args: cobra.MaximumNArgs(1),
-		Long: `restore FILE verifies a backup and makes it the database. It never overwrites one.
+		Long: `restore FILE verifies a backup and makes it the database. It never overwrites one. Where an older release
+made the backup, "idp migrate up" is run on the database before it is accepted.
 
 restore --accept makes a restored database the one that counts: after restore FILE, and after a
 PostgreSQL server was restored, also to a point in time. Everything that was issued until now is void:
@@ -84,7 +85,11 @@ func restoreFile(cmd *cobra.Command, file string) error {
 		return err
 	}
 	b.File = path
-	return say(cmd, b, path+": "+b.Holdings.String(), "It is not served before `idp restore --accept`.")
+	next := "It is not served before `idp restore --accept`."
+	if b.Older {
+		next += " Its schema is older than this program's: run `idp migrate up` on it before that."
+	}
+	return say(cmd, b, path+": "+b.Holdings.String(), next)
 }
 
 // accepted accepts a restored database and prints what that came to.

@@ -262,6 +262,37 @@ func TestRestore_WitnessesThatEndedEarlyAreSaidToHave(t *testing.T) {
 	}
 }
 
+// A backup of an older release is placed, brought up to date, and then accepted.
+func TestRestore_ABackupOfAnOlderReleaseIsPlaced(t *testing.T) {
+	t.Parallel()
+	w := newRestoring(t)
+	w.signedIn(ben)
+	w.witnessed(w.file, w.export)
+	saved := filepath.Join(w.dir, "saved")
+	w.ok(nil, "backup", saved, "--database", "sqlite:"+w.file)
+	w.file = saved
+	w.exec(`DROP INDEX feed_events_client`) // what the steps behind the twelfth add
+	w.exec(`DELETE FROM goose_db_version WHERE version_id > 12`)
+	file := filepath.Join(t.TempDir(), "new.db")
+	var b backup
+	if w.ok(&b, "restore", saved, "--database", "sqlite:"+file); !b.Older || b.Accounts != 2 {
+		t.Errorf("%+v", b)
+	}
+	args := w.accept(file, w.points, "--audit", w.export)
+	if status, said := w.command(nil, args...); status != exitFailed || !strings.Contains(said, "migrate up") {
+		t.Errorf("before it is brought up to date: %d %s", status, said)
+	}
+	w.ok(nil, "migrate", "up", "--database", "sqlite:"+file)
+	w.ok(nil, args...)
+	w.today()
+	w.must(w.serve(file, w.points))
+	w.file = saved
+	w.exec(`DROP TABLE copies`)
+	if status, said := w.command(nil, "restore", saved, "--database", "sqlite:"+filepath.Join(t.TempDir(), "new.db")); status != exitFailed || !strings.Contains(said, "older schema") {
+		t.Errorf("of a release that made no backups: %d %s", status, said)
+	}
+}
+
 // A witness that is gone is none that is young.
 func TestAuditVerify_AWitnessThatIsGoneFails(t *testing.T) {
 	t.Parallel()

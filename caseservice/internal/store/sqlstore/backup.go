@@ -45,14 +45,15 @@ func OpenCopy(ctx context.Context, path string) (*Store, error) {
 
 // Holdings is what a database holds.
 type Holdings struct {
+	Older  bool          `json:"older_schema,omitempty"` // than this program's: it is brought up to date before it is accepted
 	Epoch  int64         `json:"epoch"`
 	Cases  int64         `json:"cases"`
 	Ledger ledger.Report `json:"ledger"`
 	Last   time.Time     `json:"last,omitzero"` // of the last entry
 }
 
-// CheckCopy looks at all of a copy: its pages, its schema and every chain of its ledger, and says what it holds. Errors:
-// ErrDamaged with what is wrong; ErrNewerSchema, sqldb.ErrOlderSchema.
+// CheckCopy looks at all of a copy: its pages, its schema and every chain of its ledger, and says what it holds. An older schema
+// is good if it knows of copies. Errors: ErrDamaged with what is wrong; ErrNewerSchema, sqldb.ErrOlderSchema.
 func (s *Store) CheckCopy(ctx context.Context) (h Holdings, err error) {
 	wrong, err := s.db.Integrity(ctx)
 	if err != nil {
@@ -61,7 +62,7 @@ func (s *Store) CheckCopy(ctx context.Context) (h Holdings, err error) {
 	if len(wrong) > 0 {
 		return h, ErrDamaged.Because(errors.New(strings.Join(wrong[:min(len(wrong), 5)], "; ")))
 	}
-	if err := s.db.CheckSchema(ctx); err != nil {
+	if h.Older, err = s.older(ctx); err != nil {
 		return h, err
 	}
 	if h.Ledger, err = s.Verify(ctx); err != nil {
@@ -75,6 +76,18 @@ func (s *Store) CheckCopy(ctx context.Context) (h Holdings, err error) {
 	}
 	err = s.db.Row(ctx, `SELECT (SELECT max(n) FROM epochs), (SELECT count(*) FROM cases)`).Scan(&h.Epoch, &h.Cases)
 	return h, err
+}
+
+// older reports whether the schema of a copy is one of an older release that made copies.
+func (s *Store) older(ctx context.Context) (bool, error) {
+	err := s.db.CheckSchema(ctx)
+	if !errors.Is(err, sqldb.ErrOlderSchema) {
+		return false, err
+	}
+	if _, unknown := s.IsCopy(ctx); unknown != nil {
+		return true, err
+	}
+	return true, nil
 }
 
 // LastEntry is when the last entry of the ledger was made; zero when there is none.

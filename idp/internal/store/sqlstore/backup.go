@@ -39,6 +39,7 @@ func OpenCopy(ctx context.Context, path string) (*Store, error) {
 
 // Holdings is what a database holds.
 type Holdings struct {
+	Older    bool           `json:"older_schema,omitempty"` // than this program's: it is brought up to date before it is accepted
 	Epoch    int64          `json:"epoch"`
 	Accounts int64          `json:"accounts"`
 	Clients  int64          `json:"clients"`
@@ -53,8 +54,8 @@ type Head struct {
 	Hash   []byte `json:"hash"`
 }
 
-// CheckCopy looks at all of a copy: its pages, its schema and every chain of its audit, and says what it holds. Errors:
-// ErrDamaged with what is wrong; ErrNewerSchema, ErrOlderSchema.
+// CheckCopy looks at all of a copy: its pages, its schema and every chain of its audit, and says what it holds. An older schema
+// is good if it knows of copies. Errors: ErrDamaged with what is wrong; ErrNewerSchema, ErrOlderSchema.
 func (s *Store) CheckCopy(ctx context.Context) (h Holdings, err error) {
 	wrong, err := s.db.Integrity(ctx)
 	if err != nil {
@@ -63,7 +64,7 @@ func (s *Store) CheckCopy(ctx context.Context) (h Holdings, err error) {
 	if len(wrong) > 0 {
 		return h, ErrDamaged.Because(errors.New(strings.Join(wrong[:min(len(wrong), 5)], "; ")))
 	}
-	if err := s.CheckSchema(ctx); err != nil {
+	if h.Older, err = s.older(ctx); err != nil {
 		return h, err
 	}
 	if h.Audit, err = witness.Verify(ctx, s, nil); err != nil {
@@ -81,6 +82,18 @@ func (s *Store) CheckCopy(ctx context.Context) (h Holdings, err error) {
 	}
 	err = s.db.Row(ctx, `SELECT (SELECT max(n) FROM epochs), (SELECT count(*) FROM accounts), (SELECT count(*) FROM clients)`).Scan(&h.Epoch, &h.Accounts, &h.Clients)
 	return h, err
+}
+
+// older reports whether the schema of a copy is one of an older release that made copies.
+func (s *Store) older(ctx context.Context) (bool, error) {
+	err := s.CheckSchema(ctx)
+	if !errors.Is(err, ErrOlderSchema) {
+		return false, err
+	}
+	if _, unknown := s.IsCopy(ctx); unknown != nil {
+		return true, err
+	}
+	return true, nil
 }
 
 // String names the holdings in one line.
