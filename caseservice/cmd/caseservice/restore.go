@@ -22,26 +22,30 @@ import (
 type restoring struct {
 	settings
 	from, ledger, unknown, lostAt string
-	accept, lost                  bool
+	accept, inUse, lost           bool
 }
+
+const restoreLong = "restore --from FILE verifies a backup and makes it the database. It never overwrites one. Where an older release made the\n" +
+	"backup, accepting brings its schema up to date, as `caseservice migrate up` does.\n\n" +
+	"restore --accept makes a restored database the one that counts: after restore --from, and after a PostgreSQL server was\n" +
+	"restored, also to a point in time. What the exported ledger (--ledger) says of the time that was lost is done again: who got\n" +
+	"a case owns it again, codes that were used or replaced are spent, and tries count. The restore and its gap stand in the\n" +
+	"ledger, and in each checkpoint file.\n\n" +
+	"Without an export that reaches the last signed checkpoint nobody knows which claim codes were used: say with --unknown\n" +
+	"whether all that look unused end (end), and are made anew by `caseservice case code`, or stay (keep). Nobody claims for an\n" +
+	"hour after a restore, and for a day where tries are unknown.\n\n" +
+	"The same is asked where the witnesses end more than five minutes before the database was lost, because they may have\n" +
+	"stopped: say with --lost-at when it was in use last, where that is not now. And it is asked where another restore is among\n" +
+	"what was lost, unless the export goes on from the one that it read.\n\n" +
+	"Where the database was accepted and that could not be signed, the same call only signs it. Where nothing shows that the\n" +
+	"database was restored, because it is no copy and lacks nothing that was signed or exported, it is refused, unless\n" +
+	"--accept-in-use says that it is meant."
 
 func newRestoreCommand() *cobra.Command {
 	var s restoring
 	cmd := &cobra.Command{
 		Use: "restore --from FILE | --accept", Short: "Put a backup in place of nothing, or accept a database that was restored", Args: cobra.NoArgs,
-		Long: "restore --from FILE verifies a backup and makes it the database. It never overwrites one. Where an older release made the\n" +
-			"backup, accepting brings its schema up to date, as `caseservice migrate up` does.\n\n" +
-			"restore --accept makes a restored database the one that counts: after restore --from, and after a PostgreSQL server was\n" +
-			"restored, also to a point in time. What the exported ledger (--ledger) says of the time that was lost is done again: who got\n" +
-			"a case owns it again, codes that were used or replaced are spent, and tries count. The restore and its gap stand in the\n" +
-			"ledger, and in each checkpoint file.\n\n" +
-			"Without an export that reaches the last signed checkpoint nobody knows which claim codes were used: say with --unknown\n" +
-			"whether all that look unused end (end), and are made anew by `caseservice case code`, or stay (keep). Nobody claims for an\n" +
-			"hour after a restore, and for a day where tries are unknown.\n\n" +
-			"The same is asked where the witnesses end more than five minutes before the database was lost, because they may have\n" +
-			"stopped: say with --lost-at when it was in use last, where that is not now. And it is asked where another restore is among\n" +
-			"what was lost, unless the export goes on from the one that it read.\n\n" +
-			"Where the database was accepted and that could not be signed, the same call only signs it.",
+		Long: restoreLong,
 		Example: "  caseservice restore --from /backup/cases.db --database sqlite:/var/lib/caseservice/cases.db\n" +
 			"  caseservice restore --accept --database sqlite:/var/lib/caseservice/cases.db --code-key-file code.key \\\n" +
 			"    --checkpoint-file /witness/cases --ledger /witness/ledger.jsonl",
@@ -77,6 +81,7 @@ func newRestoreCommand() *cobra.Command {
 func (s *restoring) more(f *pflag.FlagSet) {
 	f.StringVar(&s.from, "from", "", "the backup")
 	f.BoolVar(&s.accept, "accept", false, "make a restored database the one that counts")
+	f.BoolVar(&s.inUse, "accept-in-use", false, "accept also where nothing shows that the database was restored")
 	f.StringVar(&s.ledger, "ledger", "", "file that `caseservice serve --ledger-export` or `ledger export` wrote")
 	f.StringVar(&s.unknown, "unknown", "", "what becomes of unused claim codes where nobody can know which were used: end or keep")
 	f.StringVar(&s.lostAt, "lost-at", "", "when the database was in use last, as 2026-11-28T05:59:00Z (default: now)")
@@ -167,6 +172,9 @@ func (s *restoring) accepted(ctx context.Context, key []byte) (done acceptance, 
 
 // raised begins the next epoch.
 func (s *restoring) raised(ctx context.Context, store *sqlstore.Store, l lostTime, o witness.Files) (e epoch.Epoch, done acceptance, err error) {
+	if err := s.restored(ctx, store, l, o); err != nil {
+		return e, done, err
+	}
 	q, err := s.request(l, o)
 	if err != nil {
 		return e, done, err

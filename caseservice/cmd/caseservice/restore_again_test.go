@@ -149,7 +149,7 @@ func TestRestore_RunAgainTheCaseServiceOnlySigns(t *testing.T) {
 		r.witnessed()
 	}
 	var done acceptance
-	if r.ok(&done, append(accept, "--checkpoint-file", third)...); done.Epoch != 2 || done.Signed || tries() != 1 || done.Unused != "known" {
+	if r.ok(&done, append(accept, "--checkpoint-file", third, "--accept-in-use")...); done.Epoch != 2 || done.Signed || tries() != 1 || done.Unused != "known" {
 		t.Errorf("it was served since: %+v, %d tries", done, tries())
 	}
 }
@@ -198,6 +198,10 @@ func TestRestore_CaseWitnessesThatEndedEarlyAreSaidToHave(t *testing.T) {
 	}
 	f.ok(nil, "ledger", "export", f.export)
 	args := f.accept("--ledger", f.export)
+	if r := f.run(append(slices.Clone(args), "--database", f.database)...); r.status != exitConfig || !strings.Contains(r.err, "--accept-in-use") {
+		t.Errorf("nothing shows that it was restored: %d %s", r.status, r.err)
+	}
+	args = append(args, "--accept-in-use")
 	f.asks("nobody says when it was lost", "what is known ends at "+at(0), args)
 	f.asks("it was lost later", "in use until "+at(6*time.Minute), append(slices.Clone(args), "--lost-at", at(6*time.Minute)))
 	for _, wrong := range []string{"yesterday", at(2 * time.Hour), at(-time.Hour)} {

@@ -139,6 +139,24 @@ func (l *lostTime) onlySign(ctx context.Context, store *sqlstore.Store, o witnes
 	return o.Unsigned(ctx, store, l.Database)
 }
 
+// errInUse is returned where an acceptance would stop claims over a database that seems to be the one in use.
+var errInUse = &config.Error{Where: "--accept", Problem: "nothing shows that this database was restored: it is no copy, and lacks nothing that was signed or exported; accepting it would stop claims for an hour, for nothing; if it was restored all the same, or that is meant, say so with --accept-in-use"}
+
+// restored demands that something shows that the database was restored, or that the operator says to go on. A server that was
+// restored to a point in time has no mark: there, what was signed or exported is missing.
+func (s *restoring) restored(ctx context.Context, store *sqlstore.Store, l lostTime, o witness.Files) error {
+	if s.inUse {
+		return nil
+	}
+	if is, err := store.IsCopy(ctx); err != nil || is {
+		return err
+	}
+	if is, err := o.SetBack(ctx, store, l.Database, l.Lost); err != nil || is {
+		return err
+	}
+	return errInUse
+}
+
 // request says how to accept. Where what is known may not be all, the operator has to say what to do about it. Errors:
 // *config.Error.
 func (s *restoring) request(l lostTime, o witness.Files) (q epoch.Request, err error) {

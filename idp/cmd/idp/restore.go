@@ -18,10 +18,7 @@ import (
 	"ellis.example/idp/internal/witness"
 )
 
-func newRestore() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "restore [FILE]", Short: "Put a backup in place of nothing, or accept a database that was restored", Args: cobra.MaximumNArgs(1),
-		Long: `restore FILE verifies a backup and makes it the database. It never overwrites one. Where an older release
+const restoreLong = `restore FILE verifies a backup and makes it the database. It never overwrites one. Where an older release
 made the backup, "idp migrate up" is run on the database before it is accepted.
 
 restore --accept makes a restored database the one that counts: after restore FILE, and after a
@@ -40,7 +37,14 @@ The same is asked where the witnesses end more than five minutes before the data
 have stopped: say with --lost-at when it was in use last, where that is not now. And it is asked where another
 restore is among what was lost, unless the export goes on from the one that it read.
 
-Where the database was accepted and that could not be signed, the same call only signs it.`,
+Where the database was accepted and that could not be signed, the same call only signs it. Where nothing shows that
+the database was restored, because it is no copy and lacks nothing that was signed or exported, it is refused,
+unless --accept-in-use says that it is meant.`
+
+func newRestore() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "restore [FILE]", Short: "Put a backup in place of nothing, or accept a database that was restored", Args: cobra.MaximumNArgs(1),
+		Long: restoreLong,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			accept, err := cmd.Flags().GetBool("accept")
 			switch {
@@ -61,6 +65,7 @@ Where the database was accepted and that could not be signed, the same call only
 	f.StringSlice("checkpoint-file", nil, "file of signed audit checkpoints; with several replicas, the file of each")
 	f.Bool("checkpoints-lost", false, "go on where a file of --checkpoint-file is not there or holds none, and begin it anew")
 	f.Bool("accept", false, "make a restored database the one that counts")
+	f.Bool("accept-in-use", false, "accept also where nothing shows that the database was restored")
 	f.String("audit", "", "file that `idp audit export` wrote")
 	f.String("lost-at", "", "when the database was in use last, as 2026-11-28T05:59:00Z (default: now)")
 	f.String("unknown", "", "what becomes of accounts of which nobody can know: lock or keep")
@@ -125,7 +130,7 @@ func accepted(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 		}
 		return say(cmd, map[string]any{"epoch": e.N, "signed": true}, fmt.Sprintf("epoch %d was accepted at %s: only the signatures were missing", e.N, e.At.Format(time.RFC3339)))
 	}
-	q, err := l.request(cmd)
+	q, err := l.request(ctx, cmd, st, w)
 	if err != nil {
 		return err
 	}

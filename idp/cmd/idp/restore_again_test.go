@@ -154,8 +154,12 @@ func TestRestore_RunAgainItOnlySigns(t *testing.T) {
 		w.must(w.serve(file, points))
 	}
 	w.signsOnlySoon(late)
+	again := w.accept(file, w.points, "--audit", w.export)
+	if status, said := w.command(nil, again...); status != exitUsage || !strings.Contains(said, "--accept-in-use") {
+		t.Errorf("nothing shows that it was restored: %d %s", status, said)
+	}
 	var done acceptance
-	if w.ok(&done, w.accept(file, w.points, "--audit", w.export)...); done.Epoch != 2 || done.Signed || len(done.Locked) > 0 {
+	if w.ok(&done, append(again, "--accept-in-use")...); done.Epoch != 2 || done.Signed || len(done.Locked) > 0 {
 		t.Errorf("signed everywhere: %+v", done)
 	}
 	fourth := w.copied(other, "fourth")

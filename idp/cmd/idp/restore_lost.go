@@ -120,8 +120,30 @@ func (l *lostTime) onlySign(ctx context.Context, st *sqlstore.Store, w witness.F
 	return l.epoch, unsigned, err
 }
 
+// errInUse is returned where an acceptance would end everything in a database that seems to be the one in use.
+var errInUse = errUsage{errors.New("nothing shows that this database was restored: it is no copy, and lacks nothing that was signed or exported; accepting it would end every session and replace every key, for nothing; if it was restored all the same, or that is meant, say so with --accept-in-use")}
+
+// restored demands that something shows that the database was restored, or that the operator says to go on. A server that was
+// restored to a point in time has no mark: there, what was signed or exported is missing.
+func (l *lostTime) restored(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, w witness.Files) error {
+	meant, err := cmd.Flags().GetBool("accept-in-use")
+	if err != nil || meant {
+		return err
+	}
+	if is, err := st.IsCopy(ctx); err != nil || is {
+		return err
+	}
+	if is, err := w.SetBack(ctx, st, l.Database, l.Lost); err != nil || is {
+		return err
+	}
+	return errInUse
+}
+
 // request says how to accept. Where what is known may not be all, the caller has to say what to do about it.
-func (l *lostTime) request(cmd *cobra.Command) (q epochs.Request, err error) {
+func (l *lostTime) request(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, w witness.Files) (q epochs.Request, err error) {
+	if err := l.restored(ctx, cmd, st, w); err != nil {
+		return q, err
+	}
 	q = epochs.Request{Actor: operator(), Replay: l.plan, Told: l.Until, Read: l.Read, LostAt: l.lostAt}
 	if l.gap == "" {
 		l.gap = l.stopped()

@@ -3,6 +3,7 @@ package witness
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ellis.example/idp/internal/chain"
@@ -128,6 +129,29 @@ func (f Files) Unsigned(ctx context.Context, log Log, d Database) (unsigned bool
 		}
 	}
 	return unsigned, nil
+}
+
+// SetBack reports whether anything that was signed or exported shows that a database was restored: it lacks some of it, or a
+// file does not tell of the acceptance that began its epoch. What was exported after the database was looked at is not lost:
+// somebody may be using it. Errors: those of the log.
+func (f Files) SetBack(ctx context.Context, log Log, d Database, l Lost) (bool, error) {
+	heads, err := log.Heads(ctx)
+	if err != nil {
+		return false, err
+	}
+	have := stand(heads)
+	if slices.ContainsFunc(l.Records, func(r chain.Record) bool { return r.Seq > have[r.Writer].Seq }) {
+		return true, nil
+	}
+	for _, c := range f.Last {
+		if d.Accepted.tookBack(c) {
+			return true, nil
+		}
+		if missing, err := c.Behind(ctx, log); err != nil || missing != "" {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // Sign appends the checkpoint of an acceptance to every file that does not have it.
