@@ -49,3 +49,27 @@ func TestCommit_WhoLostTwiceHasNobodyBesideIt(t *testing.T) {
 		t.Errorf("%d tries", tries)
 	}
 }
+
+// A row that somebody keeps is no reason to let nobody write anything: whoever waits for it in vain goes on beside others.
+func TestCommit_WhoWaitedInVainIsTriedBesideOthers(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.Database(t)
+	a, b := open(t, dsn), open(t, dsn)
+	busy, free, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- a.Commit(t.Context(), func(*Tx) error { close(busy); <-free; return nil }, nil)
+	}()
+	<-busy
+	tries := 0
+	report(t, b.Commit(t.Context(), func(tx *Tx) error {
+		if tries++; tries > 3 {
+			return nil
+		}
+		_, err := tx.Exec(`DO $$ BEGIN RAISE EXCEPTION 'kept' USING ERRCODE = 'lock_not_available'; END $$`)
+		return err
+	}, event("waited")))
+	close(free)
+	if report(t, <-ended); tries != 4 {
+		t.Errorf("%d tries", tries)
+	}
+}
