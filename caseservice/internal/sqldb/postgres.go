@@ -70,7 +70,7 @@ func postgresDialect(dsn string) (*dialect, error) {
 		knock:     beginPatience,
 		tables:    `SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass(?)`,
 		broken:    postgresBreach,
-		settled:   func(err error) bool { return errors.As(err, new(*pgconn.PgError)) }, // the server's own word
+		settled:   postgresSettled,
 		open: func(conns int) (*sql.DB, error) {
 			db := stdlib.OpenDB(*cfg, follow...)
 			db.SetMaxOpenConns(conns)
@@ -145,4 +145,12 @@ func postgresBreach(err error) breach {
 		return again
 	}
 	return other
+}
+
+// postgresSettled tells the server's word that nothing was written from that of a server that is going, or of a pooler that lost
+// its server: the commit may be done by then (SQLSTATE classes 08 and 57P, and 40003).
+func postgresSettled(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Severity != "FATAL" && e.Severity != "PANIC" &&
+		!strings.HasPrefix(e.Code, "08") && !strings.HasPrefix(e.Code, "57P") && e.Code != "40003"
 }

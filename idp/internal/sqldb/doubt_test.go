@@ -1,11 +1,14 @@
 package sqldb
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"ellis.example/idp/internal/sqldb/pgtest"
 )
@@ -52,5 +55,21 @@ func TestCommit_WhatMayHaveBeenWrittenIsNotWrittenAgain(t *testing.T) {
 	err = db.Row(t.Context(), `SELECT count(*), count(DISTINCT body) FROM events`).Scan(&rows, &events)
 	if err != nil || rows != n+2 || events != n+2 {
 		t.Errorf("%d rows of %d events, %v", rows, events, err)
+	}
+}
+
+func TestPostgresSettled_IsTheWordOfAServerThatStays(t *testing.T) {
+	t.Parallel()
+	for e, want := range map[pgconn.PgError]bool{
+		{Severity: "ERROR", Code: "40001"}: true, {Severity: "ERROR", Code: "23505"}: true, {Severity: "ERROR", Code: "40003"}: false,
+		{Severity: "ERROR", Code: "08P01"}: false, {Severity: "FATAL", Code: "57P01"}: false, {Severity: "FATAL", Code: "XX000"}: false, {Severity: "ERROR", Code: "57P02"}: false,
+		{Severity: "PANIC", Code: "53100"}: false,
+	} {
+		if got := postgresSettled(fmt.Errorf("commit: %w", &e)); got != want {
+			t.Errorf("%s %s: %v", e.Severity, e.Code, got)
+		}
+	}
+	if postgresSettled(context.DeadlineExceeded) {
+		t.Error("nobody said anything")
 	}
 }

@@ -19,10 +19,10 @@ type Watch struct {
 	known bool
 	began int64 // when the epoch began, which tells it from another of the same number
 	until time.Time
-	halt  bool // until the epoch is another
+	halt  bool // until a later epoch
 }
 
-// Halt refuses every write until the epoch is another: the database has been set back.
+// Halt refuses every write until a later epoch began: the database has been set back.
 func (w *Watch) Halt() { w.set(true) }
 
 // Resume ends what Halt began: the database was accepted as it is.
@@ -48,7 +48,8 @@ func (w *Watch) See(began int64) error {
 	defer w.mu.Unlock()
 	now := w.Clock.Now()
 	if w.known && began != w.began {
-		w.until, w.halt = now.Add(w.Settle), false
+		w.until = now.Add(w.Settle)
+		w.halt = w.halt && began < w.began // an earlier epoch is one that it was set back into
 	}
 	w.known, w.began = true, began
 	if w.halt {

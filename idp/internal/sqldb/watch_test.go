@@ -76,3 +76,22 @@ func noneBut(err, want error) error {
 	}
 	return errors.Join(errors.New("it is not refused"), err)
 }
+
+// A database that was set back into an earlier epoch was not accepted by that.
+func TestWatch_AnEarlierEpochEndsNoHalt(t *testing.T) {
+	t.Parallel()
+	w, clk := newWatch()
+	if err := w.See(2); err != nil {
+		t.Fatal(err)
+	}
+	w.Halt()
+	for range 2 {
+		if err := w.See(1); !errors.Is(err, errBack) || !w.Halted() {
+			t.Errorf("%v, halted %v", err, w.Halted())
+		}
+		clk.Advance(time.Minute)
+	}
+	if err := w.See(3); !errors.Is(err, errRaised) {
+		t.Errorf("in an epoch that was begun since: %v", err)
+	}
+}
