@@ -41,8 +41,9 @@ func size() sizes {
 func TestAttack_D10_EveryReplicaOfTheAPIRefusesWhatAnyReplicaRevoked(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
-	n, crowd, list := size(), c.load(), make([]*person, workers)
-	robots := c.registerMachines(n.machines)
+	n, list := size(), make([]*person, workers)
+	robots := c.registerMachines(n.machines) // before the load, which reads the clients
+	crowd := c.load()
 	var all delays
 	phase := func(name string, least int, d *delays) {
 		t.Helper()

@@ -17,14 +17,16 @@ func TestLeaves_AreWhatTheOriginalsAre(t *testing.T) {
 		t.Logf("the identity provider's module is not beside this one: nothing to compare with")
 		return
 	}
-	copies, err := gen.Copies(original)
-	if err != nil || len(copies) < len(gen.Leaves) {
-		t.Fatalf("%d files, %v", len(copies), err)
-	}
-	for rel, want := range copies {
-		got, err := os.ReadFile(filepath.Join("..", rel))
-		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s differs from its original (run go generate ./internal/gen): %v", rel, err)
+	for module, leaves := range map[string][]string{"caseservice": gen.Leaves, "deploy": gen.Tools} {
+		copies, err := gen.Copies(original, module, leaves)
+		if err != nil || len(copies) < len(leaves) {
+			t.Fatalf("%d files, %v", len(copies), err)
+		}
+		for rel, want := range copies {
+			got, err := os.ReadFile(filepath.Join("../../..", module, "internal", rel))
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s of %s differs from its original (run go generate ./internal/gen): %v", rel, module, err)
+			}
 		}
 	}
 }
@@ -39,7 +41,7 @@ func TestWrite_RemovesWhatHasNoOriginal(t *testing.T) {
 	if err := os.WriteFile(stale, []byte("package clock\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := gen.Write(dir, map[string][]byte{"clock/clock.go": []byte("package clock\n")}); err != nil {
+	if err := gen.Write(dir, gen.Leaves, map[string][]byte{"clock/clock.go": []byte("package clock\n")}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(stale); !os.IsNotExist(err) {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"ellis.example/deploy/internal/freeport"
 )
 
 const maxPort = 65535
@@ -24,15 +26,13 @@ func (p *Ports) From(first int) (int, error) {
 	return 0, fmt.Errorf("no port from %d on is free", first)
 }
 
-// Free returns any free port.
+// Free returns any free port. No other process that asks in this way is given it before this one ends.
 func (p *Ports) Free() (int, error) {
 	for range 20 {
-		l, err := listen(0)
+		port, err := freeport.Free()
 		if err != nil {
 			return 0, err
 		}
-		port := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
 		if p.take(port) {
 			return port, nil
 		}
@@ -40,7 +40,7 @@ func (p *Ports) Free() (int, error) {
 	return 0, errors.New("no free port was found")
 }
 
-// Release lets go of the ports, for those that they are meant for. Another process may still be quicker.
+// Release lets go of the ports, for those that they are meant for. Another process may be quicker at one that From gave.
 func (p *Ports) Release() {
 	for _, l := range p.held {
 		_ = l.Close()

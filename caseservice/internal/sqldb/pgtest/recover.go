@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+
+	"ellis.example/caseservice/internal/freeport"
 )
 
 // Archiving are settings of a server whose WAL is kept, so that it can be restored to a point in time.
@@ -65,7 +67,7 @@ func (s *Server) RecoverTo(base, name string) (*Server, error) {
 		}
 	}
 	var err error
-	if r.Port, err = freePort(); err != nil {
+	if r.Port, err = freeport.Free(); err != nil {
 		return nil, err
 	}
 	r.args = []string{"-D", data, "-k", r.dir, "-p", strconv.Itoa(r.Port), "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "fsync=off",

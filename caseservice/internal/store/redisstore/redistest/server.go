@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +19,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
+
+	"ellis.example/caseservice/internal/freeport"
 )
 
 const (
@@ -51,7 +52,7 @@ func Start(args ...string) (*Server, error) {
 
 // prepare finds a port and a folder.
 func prepare() (*Server, error) {
-	port, err := freePort()
+	port, err := freeport.Free()
 	if err != nil {
 		return nil, err
 	}
@@ -60,39 +61,6 @@ func prepare() (*Server, error) {
 		return nil, err
 	}
 	return &Server{Port: port, dir: dir}, nil
-}
-
-// given are ports that were handed out, so that none is twice before its server listens.
-var given = struct {
-	sync.Mutex
-	ports map[int]bool
-}{ports: map[int]bool{}}
-
-// freePort returns a port of loopback, of which the one 10,000 above is free too: nodes of a cluster talk there.
-func freePort() (int, error) {
-	given.Lock()
-	defer given.Unlock()
-	for range 200 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return 0, err
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		bus := port - 10_000 // what the system hands out lies high: the one that it gave is the bus
-		if err := l.Close(); err != nil {
-			return 0, err
-		}
-		if bus < 1024 || given.ports[bus] {
-			continue
-		}
-		low, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(bus))
-		if err != nil {
-			continue
-		}
-		given.ports[bus] = true
-		return bus, low.Close()
-	}
-	return 0, errors.New("redistest: no two free ports")
 }
 
 // start runs the program and waits until it answers.

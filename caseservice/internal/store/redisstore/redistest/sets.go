@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"ellis.example/caseservice/internal/freeport"
 )
 
 // Sentinel is a primary with replicas, and the sentinels that watch it.
@@ -118,7 +120,10 @@ func stop(servers []*Server) (err error) {
 }
 
 // Cluster is six nodes: three primaries with a replica each.
-type Cluster struct{ Nodes []*Server }
+type Cluster struct {
+	Nodes []*Server
+	buses []int // the ports at which they talk to each other
+}
 
 const slots = 16384
 
@@ -131,11 +136,15 @@ func StartCluster() (_ *Cluster, err error) {
 		}
 	}()
 	for range 6 {
-		s, err := Start("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0")
+		bus, err := freeport.Free()
 		if err != nil {
 			return c, err
 		}
-		c.Nodes = append(c.Nodes, s)
+		s, err := Start("--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus), "--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0")
+		if err != nil {
+			return c, err
+		}
+		c.Nodes, c.buses = append(c.Nodes, s), append(c.buses, bus)
 	}
 	if err := c.join(); err != nil {
 		return c, err
@@ -167,8 +176,8 @@ func (c *Cluster) join() error {
 			return err
 		}
 	}
-	for _, s := range c.Nodes[1:] {
-		if _, err := c.Nodes[0].Do("CLUSTER", "MEET", "127.0.0.1", s.Port); err != nil {
+	for i, s := range c.Nodes[1:] {
+		if _, err := c.Nodes[0].Do("CLUSTER", "MEET", "127.0.0.1", s.Port, c.buses[i+1]); err != nil {
 			return err
 		}
 	}

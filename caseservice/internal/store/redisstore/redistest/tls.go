@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"ellis.example/caseservice/internal/freeport"
 )
 
 // CA signs certificates of servers.
@@ -90,7 +92,7 @@ func pemFile(t testing.TB, dir, name, kind string, der []byte) string {
 // Port returns a free port of loopback.
 func Port(t testing.TB) int {
 	t.Helper()
-	port, err := freePort()
+	port, err := freeport.Free()
 	if err != nil {
 		t.Fatal(err)
 	}

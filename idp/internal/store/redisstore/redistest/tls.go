@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"ellis.example/idp/internal/freeport"
 )
 
 // CA signs certificates of servers.
@@ -88,7 +90,7 @@ func pemFile(t testing.TB, dir, name, kind string, der []byte) string {
 // Port returns a free port of loopback.
 func Port(t testing.TB) int {
 	t.Helper()
-	port, err := freePort()
+	port, err := freeport.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
