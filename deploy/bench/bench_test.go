@@ -66,7 +66,7 @@ func TestBench_ReportsEveryOperationInAKnownForm(t *testing.T) {
 
 func TestRun_RefusesWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--store", "mysql"}, {"--only", "discovery,nothing"}, {"--workers", "0"}, {"--fsync-delay", "1s"}, {"more"}, {"--no-such-flag"}, {"--seconds", "-1"}} {
+	for _, args := range [][]string{{"--store", "mysql"}, {"--only", "discovery,nothing"}, {"--workers", "0"}, {"--fsync-delay", "1s"}, {"more"}, {"--no-such-flag"}, {"--seconds", "-1"}, {"--rows", "-1"}} {
 		if status := run(t.Context(), args, io.Discard, io.Discard); status != 2 {
 			t.Errorf("%v: status %d", args, status)
 		}

@@ -40,6 +40,7 @@ type bench struct {
 	length     time.Duration // of a round
 	fsyncDelay time.Duration
 	before     *report
+	rows       int    // of each kind, that are there before
 	bin        string // folder with the binaries; empty: they are built
 
 	stderr   io.Writer
@@ -97,6 +98,7 @@ func (b *bench) parse(args []string) error {
 	fs.IntVar(&b.workers, "workers", 16, "how many requests are under way at a time")
 	compare := fs.String("compare", "", "file with the JSON of an earlier run, to print ratios to")
 	fs.DurationVar(&b.fsyncDelay, "fsync-delay", 0, "PostgreSQL only: time added to each flush, as a slower disk would; at most 100ms")
+	fs.IntVar(&b.rows, "rows", 0, "accounts, refresh families and cases that are there before anything is measured, with ten times as many audit events")
 	fs.StringVar(&b.bin, "bin", "", "folder with idp and caseservice to measure in place of this checkout's")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -118,6 +120,9 @@ func (b *bench) parse(args []string) error {
 		b.stores = []string{*store}
 	default:
 		return wrong("--store: choose sqlite, postgres or both")
+	}
+	if b.rows < 0 {
+		return wrong("--rows is not below zero")
 	}
 	if b.workers < 1 || b.length <= 0 || b.fsyncDelay < 0 || b.fsyncDelay > 100*time.Millisecond {
 		return wrong("--workers and --seconds are above zero, --fsync-delay is from 0 to 100ms")

@@ -68,6 +68,11 @@ func (b *bench) openStack(ctx context.Context, store string, withCases bool) (_ 
 	if s.clients, err = seed.RegisterApp(ctx, s.cfg); err != nil {
 		return nil, err
 	}
+	if b.rows > 0 {
+		if err := s.grow(ctx, b.rows); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.start(ctx); err != nil {
 		return nil, err
 	}

@@ -98,6 +98,11 @@ func (c Config) SecretFile(name string) string { return filepath.Join(c.Dir, "se
 func (c Config) idpDatabase() string  { return cmp.Or(c.Databases.IDP, "sqlite:"+c.path("idp.db")) }
 func (c Config) caseDatabase() string { return cmp.Or(c.Databases.Cases, "sqlite:"+c.path("cases.db")) }
 
+// DataSources are the data source names of the databases, wherever they are.
+func (c Config) DataSources() Databases {
+	return Databases{IDP: c.idpDatabase(), Cases: c.caseDatabase()}
+}
+
 // checkpoints is the file of signed checkpoints. Each replica has its own, as if it was on a machine of its own: each is a
 // witness by itself.
 func (c Config) checkpoints() string {
