@@ -5,6 +5,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -219,7 +220,7 @@ func (w *writer) commit(batch []*job) {
 		w.db.opt.Waited(began.Sub(batch[0].queued))
 	}
 	err := w.try(batch)
-	if err != nil && len(batch) > 1 && !w.doubt { // what may have been written is not written again
+	if err != nil && len(batch) > 1 && !w.doubt && !errors.Is(err, errMoved) { // what may have been written is not written again, nor what was decided over what is gone
 		for i := range batch {
 			if err = w.single(batch[i : i+1]); err != nil && w.t == nil && w.connect() != nil {
 				fail(batch[i:], err) // nothing answers: the others need not wait for it one by one
@@ -294,7 +295,7 @@ func (w *writer) try(batch []*job) (err error) {
 	}
 	if err != nil || lonely {
 		w.id, w.head = id, head
-		if undo := w.t.control("ROLLBACK"); undo != nil {
+		if undo := w.t.control("ROLLBACK"); undo != nil || errors.Is(err, errMoved) {
 			w.drop()
 		}
 		return err
@@ -378,15 +379,24 @@ func (w *writer) apply(j *job) error {
 	return nil
 }
 
-// save stores the events of the transaction and where the chain ends with them.
+// errMoved ends what is written where the chain of this process does not end where it left it: the database was set back, and
+// the connection did not end with it, as behind a pooler. Going on would leave a hole that only a verification finds.
+var errMoved = errors.New("the chain of this process does not end where it left it: the database was set back or changed underneath; another chain is begun")
+
+// save stores where the chain ends, and the events of the transaction. In this order: behind a chain that moved, others may
+// have the places of the events.
 func (w *writer) save(before chain.Head) error {
 	if w.head == before {
 		return nil
 	}
-	if err := w.db.opt.Chain.Append(w.t, w.id, w.entries); err != nil {
+	n, err := w.db.opt.Chain.Save(w.t, w.id, before, w.head)
+	if err == nil && n != 1 {
+		err = errMoved
+	}
+	if err != nil {
 		return err
 	}
-	return w.db.opt.Chain.Save(w.t, w.id, w.head)
+	return w.db.opt.Chain.Append(w.t, w.id, w.entries)
 }
 
 // contained parts what a job may say of itself, a conflict or a panic, from what the database says: after that nobody

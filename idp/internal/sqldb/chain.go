@@ -15,8 +15,8 @@ type Chain interface {
 	Enter(t *Tx, name string, at time.Time) (id int64, err error)
 	// Append stores events with their records: those of a whole batch, as a statement by itself costs more than its row.
 	Append(t *Tx, id int64, entries []Entry) error
-	// Save notes where the writer's chain ends.
-	Save(t *Tx, id int64, head chain.Head) error
+	// Save notes where the writer's chain ends, if it ended at from until now, and returns of how many rows that was true.
+	Save(t *Tx, id int64, from, to chain.Head) (int64, error)
 }
 
 // Entry is an event of a batch, when it happened and its record.
