@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ellis.example/deploy/internal/launch"
 )
 
 // TestMain lets the test binary be the bare server, as the benchmark does with itself.
@@ -223,12 +225,12 @@ func TestTable_ComparesInUnitsOfTheBareServer(t *testing.T) {
 
 func TestProc_SeesThisProcess(t *testing.T) {
 	t.Parallel()
-	for end := time.Now().Add(10 * time.Second); cpuOf(os.Getpid(), true) == 0; {
+	for end := time.Now().Add(10 * time.Second); launch.CPU(os.Getpid(), true) == 0; {
 		if time.Now().After(end) {
 			t.Fatal("no processor time in ten seconds")
 		}
 	}
-	if now, peak := resident(os.Getpid(), false), resident(os.Getpid(), true); now == 0 || peak < now {
+	if now, peak := launch.Resident(os.Getpid(), false), launch.Resident(os.Getpid(), true); now == 0 || peak < now {
 		t.Errorf("resident %d, at its peak %d", now, peak)
 	}
 }

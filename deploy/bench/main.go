@@ -221,7 +221,7 @@ func (b *bench) measureStore(ctx context.Context, r *report, store string) error
 	}
 	r.Stores = append(r.Stores, storeResult{
 		Store: store, Volatile: volatile, StartupMS: float64(s.startup.Microseconds()) / 1e3,
-		IdleMB: megabytes(s.idle), LoadMB: megabytes(resident(s.idp.Pid, true)),
+		IdleMB: megabytes(s.idle), LoadMB: megabytes(launch.Resident(s.idp.Pid, true)),
 	})
 	return nil
 }

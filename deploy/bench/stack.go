@@ -54,7 +54,10 @@ func (b *bench) openStack(ctx context.Context, store string, withCases bool) (_ 
 	if err := s.cfg.Prepare(); err != nil {
 		return nil, err
 	}
-	if err := s.choosePorts(); err != nil {
+	var ports launch.Ports
+	_, err = ports.Choose(&s.cfg, 0)
+	ports.Release()
+	if err != nil {
 		return nil, err
 	}
 	if store == "postgres" {
@@ -62,8 +65,7 @@ func (b *bench) openStack(ctx context.Context, store string, withCases bool) (_ 
 			return nil, err
 		}
 	}
-	// Limits are for strangers; here one machine is everybody.
-	s.cfg.Flags[launch.IDP] = []string{"--drain-delay", "0s", "--begin-rate", "0", "--form-rate", "0", "--failure-rate", "0"}
+	s.cfg.Flags[launch.IDP] = launch.Unlimited("--drain-delay", "0s")
 	s.cfg.Flags[launch.CaseService] = []string{"--drain-delay", "0s"}
 	if s.clients, err = seed.RegisterApp(ctx, s.cfg); err != nil {
 		return nil, err
@@ -82,19 +84,6 @@ func (b *bench) openStack(ctx context.Context, store string, withCases bool) (_ 
 		}
 	}
 	return s, nil
-}
-
-func (s *stack) choosePorts() error {
-	var ports launch.Ports
-	defer ports.Release()
-	p := &s.cfg.Ports
-	for _, to := range []*int{&p.IDP, &p.IDPPrivate, &p.CaseAPI, &p.CaseAPIPrivate, &s.cfg.SMTP} {
-		var err error
-		if *to, err = ports.Free(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // close ends everything. What it cannot end, launch does with this process.
@@ -127,7 +116,7 @@ func (s *stack) start(ctx context.Context) error {
 	}
 	s.startup = median(times, func(d *time.Duration) time.Duration { return *d })
 	time.Sleep(settleTime)
-	s.idle = resident(s.idp.Pid, false)
+	s.idle = launch.Resident(s.idp.Pid, false)
 	return nil
 }
 
@@ -171,6 +160,13 @@ func (s *stack) dialCases() *conn {
 	return newConn(s.cfg.Ports.CaseAPI, fmt.Sprintf("localhost:%d", s.cfg.Ports.CaseAPI))
 }
 
+// usage is processor time that was used up to now.
+type usage struct{ server, database, cache time.Duration }
+
+func (u usage) since(v usage) usage {
+	return usage{u.server - v.server, u.database - v.database, u.cache - v.cache}
+}
+
 // measure returns the processor time of what an operation of a service uses.
 func (s *stack) measure(service string) func() usage {
 	return func() (u usage) {
@@ -178,12 +174,12 @@ func (s *stack) measure(service string) func() usage {
 		if service == launch.CaseService {
 			p = s.cases
 		}
-		u.server = cpuOf(p.Pid, false)
+		u.server = launch.CPU(p.Pid, false)
 		if s.pg != nil {
-			u.database = cpuOf(s.pg.Pid(), true)
+			u.database = launch.CPU(s.pg.Pid(), true)
 		}
 		if s.redis != nil {
-			u.cache = cpuOf(s.redis.Pid(), false)
+			u.cache = launch.CPU(s.redis.Pid(), false)
 		}
 		return u
 	}

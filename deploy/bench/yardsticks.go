@@ -184,7 +184,7 @@ func (b *bench) bareHTTP(ctx context.Context) (float64, error) {
 		defer c.close() //nolint:revive // all of them are in use until the end
 		workers[i] = again(c, c.request("GET", "/", nil), hello)
 	}
-	rounds, err := b.measureRounds(ctx, workers, b.length, func() usage { return usage{server: cpuOf(p.Pid, false)} }, nil)
+	rounds, err := b.measureRounds(ctx, workers, b.length, func() usage { return usage{server: launch.CPU(p.Pid, false)} }, nil)
 	if err != nil {
 		return 0, err
 	}

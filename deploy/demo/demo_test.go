@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"ellis.example/deploy/internal/agent"
 	"ellis.example/deploy/internal/launch"
 )
 
@@ -154,21 +155,11 @@ func ask(t *testing.T, url string) (int, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
+	a, err := agent.Send(ctx, http.DefaultClient, http.MethodGet, url, nil)
 	if err != nil {
 		t.Errorf("%s does not answer: %v", url, err)
-		return 0, ""
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(body)
+	return a.Status, string(a.Body)
 }
 
 func TestDemo_JSONDescribesWhatRuns(t *testing.T) {

@@ -157,15 +157,14 @@ func (d *demo) open(ctx context.Context) (*data, error) {
 func (d *demo) choosePorts(ports *launch.Ports) error {
 	for _, p := range []struct {
 		name  string
-		first int // 0: any
+		first int
 		to    *int
 	}{
 		{"identity provider", portIDP, &d.cfg.Ports.IDP}, {"case API", portCaseAPI, &d.cfg.Ports.CaseAPI},
 		{"portal", portPortal, &d.cfg.Ports.Portal}, {"mailbox", portMailbox, &d.mailboxPort},
-		{"", 0, &d.cfg.SMTP}, {"", 0, &d.cfg.Ports.IDPPrivate}, {"", 0, &d.cfg.Ports.CaseAPIPrivate}, {"", 0, &d.cfg.Ports.PortalPrivate},
 	} {
 		var err error
-		if p.first == 0 || d.ephemeral {
+		if d.ephemeral {
 			*p.to, err = ports.Free()
 		} else {
 			*p.to, err = ports.From(p.first)
@@ -173,11 +172,17 @@ func (d *demo) choosePorts(ports *launch.Ports) error {
 		if err != nil {
 			return err
 		}
-		if p.first != 0 && !d.ephemeral && *p.to != p.first {
+		if !d.ephemeral && *p.to != p.first {
 			d.say(fmt.Sprintf("port %d is taken: the %s is at %d", p.first, p.name, *p.to))
 		}
 	}
-	return d.chooseReplicaPorts(ports)
+	behind := d.replicas
+	if behind == 1 { // and nothing stands before it
+		behind = 0
+	}
+	var err error
+	d.at, err = ports.Choose(&d.cfg, behind)
+	return err
 }
 
 // serve runs everything until ctx ends or a part of it does.
@@ -225,21 +230,9 @@ func (d *demo) startServices(ctx context.Context) error {
 
 // startTogether starts processes and returns when all of them serve.
 func (d *demo) startTogether(ctx context.Context, together []launch.Spec) error {
-	var procs []*launch.Process
-	for _, s := range together {
-		p, err := d.group.Start(s)
-		if err != nil {
-			return err
-		}
-		procs = append(procs, p)
-	}
+	procs, err := d.group.StartAll(ctx, together...)
 	d.procs = append(d.procs, procs...)
-	for _, p := range procs {
-		if err := p.Ready(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 // startMailbox serves mail until ctx ends; that it cannot ends everything.

@@ -22,6 +22,7 @@ import (
 
 	"ellis.example/deploy/internal/agent"
 	"ellis.example/deploy/internal/launch"
+	"ellis.example/deploy/internal/seed"
 	"ellis.example/deploy/internal/servers"
 )
 
@@ -216,22 +217,17 @@ func (c *cluster) replaceAll() {
 // use sends one request of those that a service lives on.
 func (c *cluster) use(kind int) error {
 	machine := c.Clients[3]
-	req, _ := http.NewRequest(http.MethodGet, c.Issuer+"/.well-known/openid-configuration", http.NoBody)
+	method, to, form, header := http.MethodGet, c.Issuer+"/.well-known/openid-configuration", url.Values(nil), []string(nil)
 	switch kind % 3 {
 	case 1:
-		req, _ = http.NewRequest(http.MethodPost, c.Issuer+"/token", strings.NewReader("grant_type=client_credentials&scope=cases:stats"))
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		req.SetBasicAuth(machine.ID, machine.Secret)
+		method, to, form = http.MethodPost, c.Issuer+"/token", seed.ForMachine()
+		header = []string{"Authorization", seed.Clients{machine.ID: machine.Secret}.Basic(machine.ID)}
 	case 2:
-		req, _ = http.NewRequest(http.MethodGet, c.Portal+"/", http.NoBody)
+		to = c.Portal + "/"
 	}
-	res, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s (%v)", req.URL, res.Status, err) //nolint:errorlint // there may be none
+	a, err := agent.Send(context.Background(), &http.Client{Timeout: 10 * time.Second}, method, to, form, header...)
+	if err != nil || a.Status != http.StatusOK {
+		return fmt.Errorf("%s answers %d (%v)", to, a.Status, err) //nolint:errorlint // there may be none
 	}
 	return nil
 }
@@ -239,8 +235,11 @@ func (c *cluster) use(kind int) error {
 // leads reports whether a process does the work of all of its kind.
 func (c *cluster) leads(p *launch.Process) bool {
 	c.Helper()
-	_, metrics := ask(c.T, strings.Replace(p.Spec.Ready, "/readyz", "/metrics", 1))
-	return strings.Contains(metrics, "\nidp_leader 1")
+	n, err := p.Metric(c.Context(), "idp_leader")
+	if err != nil {
+		c.Error(err)
+	}
+	return n == 1
 }
 
 // stopLeader stops the identity provider that does the work of both in its tracks, and returns when the load balancer has

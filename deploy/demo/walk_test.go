@@ -14,6 +14,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"ellis.example/deploy/internal/agent"
+	"ellis.example/deploy/internal/seed"
 )
 
 // walker is somebody who uses the demo with what it printed.
@@ -95,42 +96,23 @@ func (r *running) checkTokens(t *testing.T, w walker, c client, cases int) {
 	if c.Auth == "none" {
 		form.Set("client_id", c.ID)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.Issuer+"/token", strings.NewReader(form.Encode()))
-	w.must(err)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	var header []string
 	if c.Auth != "none" {
-		req.SetBasicAuth(c.ID, c.Secret)
+		header = []string{"Authorization", seed.Clients{c.ID: c.Secret}.Basic(c.ID)}
 	}
-	var got struct {
-		Access  string `json:"access_token"`
-		Refresh string `json:"refresh_token"`
-		ID      string `json:"id_token"`
-	}
-	answer(t, req, &got)
-	if got.Access == "" || got.Refresh == "" || got.ID == "" {
-		t.Errorf("%s gets no tokens at %s", c.ID, w.Page.Location)
+	given, err := agent.Send(t.Context(), http.DefaultClient, http.MethodPost, r.Issuer+"/token", form, header...)
+	w.must(err)
+	got, err := seed.ReadTokens(given.Body, true)
+	if err != nil {
+		t.Errorf("%s gets no tokens at %s: %v: %d %s", c.ID, w.Page.Location, err, given.Status, given.Body)
 		return
 	}
-	req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, r.CaseAPI+"/v1/cases", http.NoBody)
+	told, err := agent.Send(t.Context(), http.DefaultClient, http.MethodGet, r.CaseAPI+"/v1/cases", nil, "Authorization", "Bearer "+got.Access)
 	w.must(err)
-	req.Header.Set("Authorization", "Bearer "+got.Access)
 	var list struct {
 		Items []any `json:"items"`
 	}
-	if answer(t, req, &list); len(list.Items) != cases {
-		t.Errorf("%s sees %d cases", c.ID, len(list.Items))
-	}
-}
-
-// answer sends a request and reads the JSON of its answer.
-func answer(t *testing.T, req *http.Request, into any) {
-	t.Helper()
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		t.Errorf("%s answers %s (%v)", req.URL, resp.Status, err)
+	if err := json.Unmarshal(told.Body, &list); err != nil || len(list.Items) != cases {
+		t.Errorf("%s sees %d cases: %d %s (%v)", c.ID, len(list.Items), told.Status, told.Body, err)
 	}
 }

@@ -63,9 +63,8 @@ func startApp() (*app, error) {
 
 // known waits until the running provider has seen the client that the command made.
 func (a *app) known() error {
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for range 100 {
-		resp, err := client.Get(a.authorize(nil))
+		resp, err := direct.Get(a.authorize(nil))
 		if err != nil {
 			return err
 		}

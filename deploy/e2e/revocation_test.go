@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,6 +10,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ellis.example/deploy/internal/agent"
+	"ellis.example/deploy/internal/seed"
 )
 
 // tokens are what the app has of a person.
@@ -20,27 +22,16 @@ type tokens struct {
 }
 
 // direct speaks to the services as a program does, without redirects.
-var direct = &http.Client{Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var direct = &http.Client{Timeout: 20 * time.Second, CheckRedirect: agent.NoRedirect}
 
 // form sends a form as the app's server and returns the answer's status and body.
 func (a *app) form(t *testing.T, path string, form url.Values) (int, []byte) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, demo.Issuer+path, strings.NewReader(form.Encode()))
+	got, err := agent.Send(t.Context(), direct, http.MethodPost, demo.Issuer+path, form, "Authorization", seed.Clients{a.id: a.secret}.Basic(a.id))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(url.QueryEscape(a.id), url.QueryEscape(a.secret))
-	resp, err := direct.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, body
+	return got.Status, got.Body
 }
 
 // exchange asks the token endpoint for tokens.
@@ -78,18 +69,11 @@ func (a *app) tokensFor(t *testing.T, v visitor) tokens {
 // cases asks the case API for the person's cases and returns the answer's status and challenge.
 func cases(t *testing.T, token string) (int, string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, demo.CaseAPI+"/v1/cases", nil)
+	got, err := agent.Send(t.Context(), direct, http.MethodGet, demo.CaseAPI+"/v1/cases", nil, "Authorization", "Bearer "+token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	resp, err := direct.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode, resp.Header.Get("WWW-Authenticate")
+	return got.Status, got.Header.Get("WWW-Authenticate")
 }
 
 // delays are the times from the answer that revokes to the API's first refusal.

@@ -89,12 +89,12 @@ func (d *driver) visit(ctx context.Context, b *agent.Agent, ref string) bool {
 	return false
 }
 
-func pageOf(b *agent.Agent) answer {
-	return answer{status: b.Page.Status, header: b.Page.Header, body: []byte(b.Page.Body)}
+func pageOf(b *agent.Agent) agent.Answer {
+	return agent.Answer{Status: b.Page.Status, Header: b.Page.Header, Body: []byte(b.Page.Body)}
 }
 
 // anything has nothing to say against an answer.
-func anything(answer, *record) string { return "" }
+func anything(agent.Answer, *record) string { return "" }
 
 // submit sends a form of the page that a browser shows, and keeps it with its answer; where a redirect leads is not looked at.
 // Without such a form nothing is sent and kept, and the record has no Op.
@@ -109,7 +109,7 @@ func (d *driver) submit(ctx context.Context, b *agent.Agent, r record, button st
 	if errors.Is(err, agent.ErrNoForm) {
 		return record{}
 	}
-	return d.keep(r, pageOf(b), err, func(a answer, r *record) string {
+	return d.keep(r, pageOf(b), err, func(a agent.Answer, r *record) string {
 		if next := sessionOf(d.cookiesOf(b)); next != r.Session {
 			r.Next = next
 		}
@@ -128,15 +128,15 @@ var leads = map[string]struct {
 }
 
 // missed returns where an answer leads instead, "" if it leads where it should.
-func missed(r record, a answer) string {
+func missed(r record, a agent.Answer) string {
 	want, known := leads[r.Op]
 	if !known {
 		return ""
 	}
-	to, err := url.Parse(a.header.Get("Location"))
+	to, err := url.Parse(a.Header.Get("Location"))
 	switch {
 	case err != nil || to.Path != want.to:
-		return "to " + a.header.Get("Location")
+		return "to " + a.Header.Get("Location")
 	case want.session && r.Next == "":
 		return "no session"
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"ellis.example/deploy/internal/agent"
 	"ellis.example/deploy/internal/seed"
 )
 
@@ -133,20 +134,20 @@ func (d *driver) rarely(ctx context.Context, c *http.Client, p *person, choice *
 }
 
 // do sends one request and keeps it with its answer. shape reads what came into the record; what it returns is wrong with it.
-func (d *driver) do(ctx context.Context, c *http.Client, r record, method, to string, form url.Values, shape func(answer, *record) string, header ...string) record {
+func (d *driver) do(ctx context.Context, c *http.Client, r record, method, to string, form url.Values, shape func(agent.Answer, *record) string, header ...string) record {
 	r.Began = time.Now()
-	a, err := send(ctx, c, method, to, form, header...)
+	a, err := agent.Send(ctx, c, method, to, form, header...)
 	r.Ended = time.Now()
 	return d.keep(r, a, err, shape)
 }
 
 // keep keeps a request with its answer, or with what became of it.
-func (d *driver) keep(r record, a answer, err error, shape func(answer, *record) string) record {
+func (d *driver) keep(r record, a agent.Answer, err error, shape func(agent.Answer, *record) string) record {
 	if err != nil {
 		r.Err = err.Error()
 	} else {
-		r.Status, r.Request = a.status, a.header.Get("X-Request-Id")
-		if r.Wrong = misbehaved(a); r.Wrong == "" && a.status < 400 {
+		r.Status, r.Request = a.Status, a.Header.Get("X-Request-Id")
+		if r.Wrong = misbehaved(a); r.Wrong == "" && a.Status < 400 {
 			r.Wrong = shape(a, &r)
 		}
 	}
@@ -160,13 +161,13 @@ func (d *driver) keep(r record, a answer, err error, shape func(answer, *record)
 }
 
 // misbehaved says what no answer may be like: fail closed, and say when to come back (L8).
-func misbehaved(a answer) string {
-	text := string(a.body)
+func misbehaved(a agent.Answer) string {
+	text := string(a.Body)
 	switch {
-	case a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") == "":
+	case a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") == "":
 		return "503 without Retry-After"
-	case a.status >= 500 && a.status != http.StatusServiceUnavailable:
-		return fmt.Sprintf("status %d: %.200s", a.status, text)
+	case a.Status >= 500 && a.Status != http.StatusServiceUnavailable:
+		return fmt.Sprintf("status %d: %.200s", a.Status, text)
 	case strings.Contains(text, "goroutine ") || strings.Contains(text, "panic:") || strings.Contains(text, "SQLSTATE"):
 		return fmt.Sprintf("it shows its inside: %.200s", text)
 	}
@@ -201,8 +202,8 @@ func (d *driver) signOn(ctx context.Context, c *http.Client, p *person, choice *
 // authorize asks for a code with the session that cookies hold.
 func (d *driver) authorize(ctx context.Context, c *http.Client, p *person, try seed.Attempt, cookies string) record {
 	r := record{Op: opAuthorize, Who: p.Email, Session: sessionOf(cookies)}
-	return d.do(ctx, c, r, http.MethodGet, d.sys.issuer()+try.Target("none"), nil, func(a answer, r *record) string {
-		code, refused, err := try.Response(a.header.Get("Location"))
+	return d.do(ctx, c, r, http.MethodGet, d.sys.issuer()+try.Target("none"), nil, func(a agent.Answer, r *record) string {
+		code, refused, err := try.Response(a.Header.Get("Location"))
 		if err != nil {
 			return err.Error()
 		}
@@ -217,10 +218,10 @@ func (d *driver) authorize(ctx context.Context, c *http.Client, p *person, try s
 
 // token asks the token endpoint for the app.
 func (d *driver) token(ctx context.Context, c *http.Client, p *person, r record, form url.Values) record {
-	return d.do(ctx, c, r, http.MethodPost, d.sys.issuer()+"/token", form, func(a answer, r *record) string {
-		t, err := seed.ReadTokens(a.body, true)
+	return d.do(ctx, c, r, http.MethodPost, d.sys.issuer()+"/token", form, func(a agent.Answer, r *record) string {
+		t, err := seed.ReadTokens(a.Body, true)
 		if err != nil {
-			return fmt.Sprintf("%v: %.200s", err, a.body)
+			return fmt.Sprintf("%v: %.200s", err, a.Body)
 		}
 		access, err1 := read(t.Access)
 		id, err2 := read(t.ID)
@@ -277,8 +278,8 @@ func (d *driver) machine(ctx context.Context, c *http.Client) {
 }
 
 func (d *driver) askMachine(ctx context.Context, c *http.Client, r record, form url.Values, header ...string) {
-	d.do(ctx, c, r, http.MethodPost, d.sys.issuer()+"/token", form, func(a answer, r *record) string {
-		t, err := seed.ReadTokens(a.body, false)
+	d.do(ctx, c, r, http.MethodPost, d.sys.issuer()+"/token", form, func(a agent.Answer, r *record) string {
+		t, err := seed.ReadTokens(a.Body, false)
 		if err != nil {
 			return err.Error()
 		}
@@ -301,11 +302,11 @@ func (d *driver) readCase(ctx context.Context, c *http.Client, p *person, access
 		d.fail(err)
 		return
 	}
-	d.do(ctx, c, record{Op: opCase, Who: p.Email, JTI: got.JTI}, http.MethodGet, d.sys.cfg.CaseAPI()+"/v1/cases/"+p.caseID, nil, func(a answer, r *record) string {
+	d.do(ctx, c, record{Op: opCase, Who: p.Email, JTI: got.JTI}, http.MethodGet, d.sys.cfg.CaseAPI()+"/v1/cases/"+p.caseID, nil, func(a agent.Answer, r *record) string {
 		var one struct {
 			ID string `json:"id"`
 		}
-		if err := json.Unmarshal(a.body, &one); err != nil {
+		if err := json.Unmarshal(a.Body, &one); err != nil {
 			return err.Error()
 		}
 		r.Subject = one.ID

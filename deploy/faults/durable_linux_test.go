@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"ellis.example/deploy/internal/agent"
 	"ellis.example/deploy/internal/seed"
 )
 
@@ -116,9 +117,9 @@ func TestDurability_NoSuccessLeavesBeforeItIsOnDisk(t *testing.T) {
 	const requests = 500
 	c := &http.Client{Timeout: answerTime}
 	for range requests {
-		a, err := send(ctx, c, http.MethodPost, s.issuer()+"/token", seed.ForMachine(), "Authorization", s.clients.Basic(seed.Machine))
-		if err != nil || a.status != http.StatusOK {
-			t.Fatalf("%d %s %v", a.status, a.body, err)
+		a, err := agent.Send(ctx, c, http.MethodPost, s.issuer()+"/token", seed.ForMachine(), "Authorization", s.clients.Basic(seed.Machine))
+		if err != nil || a.Status != http.StatusOK {
+			t.Fatalf("%d %s %v", a.Status, a.Body, err)
 		}
 	}
 	if err := traced.End(); err != nil {

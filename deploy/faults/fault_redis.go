@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"ellis.example/deploy/internal/agent"
 	"ellis.example/deploy/internal/seed"
+	"ellis.example/deploy/internal/servers"
 )
 
 // redisFaults are those of Redis behind its sentinels, or as a Cluster. Writes that need none of it go on meanwhile, so a sign-in that begins is the
@@ -53,9 +55,9 @@ func (r *run) begin(ctx context.Context) {
 	}
 	left := want
 	for end := time.Now().Add(patience + answerTime); left > 0 && time.Now().Before(end) && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
-		got := r.driver.do(ctx, c, record{Op: opBegin}, http.MethodGet, r.sys.issuer()+seed.NewAttempt().Target(""), nil, func(a answer, rec *record) string {
+		got := r.driver.do(ctx, c, record{Op: opBegin}, http.MethodGet, r.sys.issuer()+seed.NewAttempt().Target(""), nil, func(a agent.Answer, rec *record) string {
 			switch {
-			case strings.HasPrefix(a.header.Get("Location"), seed.Redirect):
+			case strings.HasPrefix(a.Header.Get("Location"), seed.Redirect):
 				rec.Err = "refused" // by an answer to the app
 			case left > 1:
 				rec.Err = "one of several"
@@ -68,12 +70,17 @@ func (r *run) begin(ctx context.Context) {
 	}
 }
 
+// wholePrimary waits until the set is whole, and returns its primary.
+func (s *system) wholePrimary(ctx context.Context) (*servers.Redis, error) {
+	if err := s.redis.Whole(ctx); err != nil {
+		return nil, err
+	}
+	return s.redis.Primary(ctx)
+}
+
 // crashRedis ends the primary and starts it again, empty. The sentinels may find that too short to act.
 func crashRedis(ctx context.Context, r *run, choice *dice) error {
-	if err := r.sys.redis.Whole(ctx); err != nil {
-		return err
-	}
-	p, err := r.sys.redis.Primary(ctx)
+	p, err := r.sys.wholePrimary(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,10 +98,7 @@ func crashRedis(ctx context.Context, r *run, choice *dice) error {
 
 // failOverRedis ends the primary: another one takes its place, without the last writes, maybe.
 func failOverRedis(ctx context.Context, r *run, choice *dice) error {
-	if err := r.sys.redis.Whole(ctx); err != nil {
-		return err
-	}
-	p, err := r.sys.redis.Primary(ctx)
+	p, err := r.sys.wholePrimary(ctx)
 	if err != nil {
 		return err
 	}
@@ -115,10 +119,7 @@ func failOverRedis(ctx context.Context, r *run, choice *dice) error {
 // primary until it is told.
 func stopRedis(length time.Duration) func(context.Context, *run, *dice) error {
 	return func(ctx context.Context, r *run, _ *dice) error {
-		if err := r.sys.redis.Whole(ctx); err != nil {
-			return err
-		}
-		p, err := r.sys.redis.Primary(ctx)
+		p, err := r.sys.wholePrimary(ctx)
 		if err != nil {
 			return err
 		}

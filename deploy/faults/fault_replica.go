@@ -67,7 +67,7 @@ func stopLeader(ctx context.Context, r *run, _ *dice) error {
 	}); err != nil {
 		return err
 	}
-	r.wake(ctx, "http://"+s.at[i], from)
+	r.wake(ctx, "http://"+s.specs[i].At, from)
 	_, err = s.leader(ctx, nobody, lease)
 	return err
 }
@@ -82,7 +82,7 @@ func (s *service) leader(ctx context.Context, but int, patience time.Duration) (
 			if i == but {
 				continue
 			}
-			n, err := metric(ctx, spec, "idp_leader")
+			n, err := spec.Metric(ctx, "idp_leader")
 			if err != nil {
 				return 0, err
 			}

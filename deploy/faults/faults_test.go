@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"os/exec"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,26 +12,13 @@ import (
 
 const shortSeed = 7 // of every short run: what fails once fails again
 
-var built struct {
-	once sync.Once
-	launch.Binaries
-	err error
-}
-
 func binaries(t *testing.T) launch.Binaries {
 	t.Helper()
-	built.once.Do(func() {
-		root, err := launch.Root(".")
-		if err != nil {
-			built.err = err
-			return
-		}
-		built.Binaries, built.err = launch.Build(context.Background(), root, os.Stderr)
-	})
-	if built.err != nil {
-		t.Fatal(built.err)
+	b, err := launch.Built()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return built.Binaries
+	return b
 }
 
 // short runs every fault of a store once over one system.

@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"ellis.example/deploy/internal/agent"
+)
 
 func TestOracle_FindsNothingWhereNothingIsWrong(t *testing.T) {
 	t.Parallel()
@@ -73,8 +77,10 @@ func TestOracle_FindsEachBreach(t *testing.T) {
 		}},
 		"somebody else's token": {"L6", func(o *oracle) { o.records[2].Subject = "sub-sam" }},
 		"somebody else's case":  {"L6", func(o *oracle) { o.records[4].Subject = "case-sam" }},
-		"stack trace":           {"L8", func(o *oracle) { o.records[7].Wrong = misbehaved(answer{status: 500, body: []byte("goroutine 1")}) }},
-		"no time to come back":  {"L8", func(o *oracle) { o.records[7].Wrong = misbehaved(answer{status: 503}) }},
+		"stack trace": {"L8", func(o *oracle) {
+			o.records[7].Wrong = misbehaved(agent.Answer{Status: 500, Body: []byte("goroutine 1")})
+		}},
+		"no time to come back": {"L8", func(o *oracle) { o.records[7].Wrong = misbehaved(agent.Answer{Status: 503}) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,12 +98,12 @@ func TestOracle_FindsEachBreach(t *testing.T) {
 
 func TestMisbehaved_LetsOrderlyAnswersBe(t *testing.T) {
 	t.Parallel()
-	for _, a := range []answer{
-		{status: 200, body: []byte(`{"access_token":"x"}`)}, {status: 400, body: []byte(`{"error":"invalid_grant"}`)},
-		{status: 503, header: map[string][]string{"Retry-After": {"2"}}, body: []byte(`{"error":"temporarily_unavailable"}`)},
+	for _, a := range []agent.Answer{
+		{Status: 200, Body: []byte(`{"access_token":"x"}`)}, {Status: 400, Body: []byte(`{"error":"invalid_grant"}`)},
+		{Status: 503, Header: map[string][]string{"Retry-After": {"2"}}, Body: []byte(`{"error":"temporarily_unavailable"}`)},
 	} {
 		if wrong := misbehaved(a); wrong != "" {
-			t.Errorf("%d: %s", a.status, wrong)
+			t.Errorf("%d: %s", a.Status, wrong)
 		}
 	}
 }

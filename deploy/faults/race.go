@@ -14,6 +14,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"ellis.example/deploy/internal/agent"
 	"ellis.example/deploy/internal/seed"
 )
 
@@ -112,13 +113,13 @@ func (d *driver) open(ctx context.Context, visits []*visit) (*race, error) {
 // authorize returns the token request for a new code of a person's lasting session.
 func (r *race) authorize(ctx context.Context, c *http.Client, n int) (url.Values, error) {
 	p, try := r.d.sys.people[n%people], seed.NewAttempt()
-	a, err := send(ctx, c, http.MethodGet, r.d.sys.issuer()+try.Target("none"), nil, "Cookie", p.cookies)
+	a, err := agent.Send(ctx, c, http.MethodGet, r.d.sys.issuer()+try.Target("none"), nil, "Cookie", p.cookies)
 	if err != nil {
 		return nil, err
 	}
-	code, err := try.Code(a.header.Get("Location"))
+	code, err := try.Code(a.Header.Get("Location"))
 	if err != nil {
-		return nil, fmt.Errorf("%w: status %d", err, a.status)
+		return nil, fmt.Errorf("%w: status %d", err, a.Status)
 	}
 	return try.Redeem(code), nil
 }
@@ -129,16 +130,16 @@ func (r *race) ask(ctx context.Context, c *http.Client, form url.Values, app boo
 	if app {
 		header = []string{"Authorization", r.d.sys.clients.Basic(seed.App)}
 	}
-	a, err := send(ctx, c, http.MethodPost, r.d.sys.issuer()+"/token", form, header...)
+	a, err := agent.Send(ctx, c, http.MethodPost, r.d.sys.issuer()+"/token", form, header...)
 	if err != nil {
 		return told{}, err
 	}
-	if a.status != http.StatusOK && a.status != http.StatusBadRequest && (app || a.status != http.StatusUnauthorized) {
-		return told{}, fmt.Errorf("token: %d %.200s", a.status, a.body)
+	if a.Status != http.StatusOK && a.Status != http.StatusBadRequest && (app || a.Status != http.StatusUnauthorized) {
+		return told{}, fmt.Errorf("token: %d %.200s", a.Status, a.Body)
 	}
 	var got seed.Tokens
-	err = json.Unmarshal(a.body, &got)
-	return told{ok: a.status == http.StatusOK, token: got.Refresh}, err
+	err = json.Unmarshal(a.Body, &got)
+	return told{ok: a.Status == http.StatusOK, token: got.Refresh}, err
 }
 
 // run lets all clients go at once, and returns when all are done. Errors: an answer that none of theirs may be.
@@ -183,8 +184,8 @@ func (r *race) turn(ctx context.Context, c *http.Client, n int, choice *dice) {
 	case roll == 12:
 		i := choice.roll(lines)
 		r.h.add(n, asked{register: firstLine + i, revoke: true}, func() (told, error) {
-			a, err := send(ctx, c, http.MethodPost, r.d.sys.issuer()+"/revoke", url.Values{"token": {r.latest(i, 0)}}, "Authorization", r.d.sys.clients.Basic(seed.App))
-			return told{ok: err == nil && a.status == http.StatusOK}, err
+			a, err := agent.Send(ctx, c, http.MethodPost, r.d.sys.issuer()+"/revoke", url.Values{"token": {r.latest(i, 0)}}, "Authorization", r.d.sys.clients.Basic(seed.App))
+			return told{ok: err == nil && a.Status == http.StatusOK}, err
 		})
 		return
 	}
@@ -219,11 +220,11 @@ func (r *race) session(ctx context.Context, c *http.Client, n int, choice *dice)
 	}
 	r.h.add(n, in, func() (told, error) {
 		try := seed.NewAttempt()
-		a, err := send(ctx, c, http.MethodGet, r.d.sys.issuer()+try.Target("none"), nil, "Cookie", v.cookies)
+		a, err := agent.Send(ctx, c, http.MethodGet, r.d.sys.issuer()+try.Target("none"), nil, "Cookie", v.cookies)
 		if err != nil {
 			return told{}, err
 		}
-		code, refused, err := try.Response(a.header.Get("Location"))
+		code, refused, err := try.Response(a.Header.Get("Location"))
 		if err == nil && refused != "" && refused != "login_required" {
 			err = errors.New("authorize: " + refused)
 		}

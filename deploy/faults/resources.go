@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"ellis.example/deploy/internal/launch"
@@ -42,35 +39,17 @@ func (s *system) burdens(ctx context.Context) (map[string]burden, error) {
 		if err != nil {
 			return nil, err
 		}
-		n, err := metric(ctx, p.Spec, "go_goroutines")
+		n, err := p.Metric(ctx, "go_goroutines")
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Spec.Name, err)
 		}
-		idle, err := metric(ctx, p.Spec, `idp_redis_connections{state="idle"}`)
-		if err != nil && !errors.Is(err, errNoMetric) { // without Redis there is none
+		idle, err := p.Metric(ctx, `idp_redis_connections{state="idle"}`)
+		if err != nil && !errors.Is(err, launch.ErrNoMetric) { // without Redis there is none
 			return nil, fmt.Errorf("%s: %w", p.Spec.Name, err)
 		}
-		out[p.Spec.Name] = burden{n, len(files) - idle}
+		out[p.Spec.Name] = burden{int(n), len(files) - int(idle)}
 	}
 	return out, nil
-}
-
-var errNoMetric = errors.New("no such metric")
-
-// metric reads one series of the metrics of a process. Errors: errNoMetric.
-func metric(ctx context.Context, of launch.Spec, name string) (int, error) {
-	from := strings.TrimSuffix(of.Ready, "/readyz") + "/metrics"
-	a, err := send(ctx, newClient(), http.MethodGet, from, nil)
-	if err != nil {
-		return 0, err
-	}
-	for s := bufio.NewScanner(strings.NewReader(string(a.body))); s.Scan(); {
-		if value, is := strings.CutPrefix(s.Text(), name+" "); is {
-			n, err := strconv.ParseFloat(value, 64)
-			return int(n), err
-		}
-	}
-	return 0, fmt.Errorf("%s: %w: %s", from, errNoMetric, name)
 }
 
 const (

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ellis.example/deploy/internal/agent"
 	"ellis.example/deploy/internal/launch"
 )
 
@@ -65,15 +66,6 @@ func TestLeaks_WaitsForWhatIsLetGo(t *testing.T) {
 	}
 }
 
-func TestMetric_SaysWhatIsMissing(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(server.Close)
-	if n, err := metric(t.Context(), launch.Spec{Ready: server.URL + "/readyz"}, "go_goroutines"); err == nil {
-		t.Errorf("got %d of nothing", n)
-	}
-}
-
 func TestMissed_TellsWhatWasDoneFromWhatWasNot(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -89,7 +81,7 @@ func TestMissed_TellsWhatWasDoneFromWhatWasNot(t *testing.T) {
 		"proof sent back to its end": {opProve, "", "/signup/continue?token=t", false},
 		"what is told by its status": {opSignOut, "", "", true},
 	} {
-		got := missed(record{Op: c.op, Next: c.next}, answer{header: http.Header{"Location": {c.to}}})
+		got := missed(record{Op: c.op, Next: c.next}, agent.Answer{Header: http.Header{"Location": {c.to}}})
 		if (got == "") != c.done {
 			t.Errorf("%s: %q", name, got)
 		}

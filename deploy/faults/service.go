@@ -3,11 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -24,37 +20,22 @@ type service struct {
 	front *faultproxy.Proxy
 	pool  *balance.Pool // nil: there is one process, and nothing between
 	specs []launch.Spec
-	at    []string // where each listens, as host:port
 	procs []*launch.Process
 }
 
 // newService prepares a service that is reached at port. Nothing of it runs yet; what stands before it ends with ctx.
-func newService(ctx context.Context, g *launch.Group, port int, specs []launch.Spec, at []string) (s *service, err error) {
-	s = &service{group: g, specs: specs, at: at, procs: make([]*launch.Process, len(specs))}
-	target := at[0]
+func newService(ctx context.Context, g *launch.Group, port int, specs []launch.Spec) (s *service, err error) {
+	s = &service{group: g, specs: specs, procs: make([]*launch.Process, len(specs))}
+	target := specs[0].At
 	if len(specs) > 1 {
-		if target, err = s.balance(ctx); err != nil {
+		s.pool = balance.Replicas(ctx, specs)
+		// A driver that nobody answers tells of another end than that of ctx.
+		if target, err = balance.Serve(ctx, "127.0.0.1:0", cutShort(s.pool.Handler()), func(error) {}); err != nil {
 			return nil, err
 		}
 	}
 	s.front, err = faultproxy.Listen(launch.Loopback(port), target)
 	return s, err
-}
-
-// balance puts a load balancer before the replicas, and returns where it listens.
-func (s *service) balance(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	s.pool = balance.NewPool(ctx)
-	for i, spec := range s.specs {
-		s.pool.Add(balance.Backend{URL: &url.URL{Scheme: "http", Host: s.at[i]}, Ready: spec.Ready})
-	}
-	srv := &http.Server{Handler: cutShort(s.pool.Handler()), ReadHeaderTimeout: 5 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
-	context.AfterFunc(ctx, func() { _ = srv.Close() })
-	go srv.Serve(l) //nolint:errcheck // it ends with ctx; a driver that nobody answers tells of another end
-	return l.Addr().String(), nil
 }
 
 // cutShort makes no answer of the answer by which the balancer says that it got none: nobody knows what became of the request,

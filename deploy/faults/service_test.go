@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"ellis.example/deploy/internal/agent"
 	"ellis.example/deploy/internal/launch"
 )
 
@@ -18,9 +19,9 @@ func TestCutShort_LeavesWithoutAnswerWhomTheBalancerCouldNotServe(t *testing.T) 
 	})))
 	t.Cleanup(s.Close)
 	for kind, status := range map[string]int{"text/plain": 0, "application/json": http.StatusBadGateway} {
-		a, err := send(t.Context(), newClient(), http.MethodPost, s.URL+"/?type="+kind, nil)
-		if (err != nil) != (status == 0) || a.status != status {
-			t.Errorf("%s: %d %v", kind, a.status, err)
+		a, err := agent.Send(t.Context(), newClient(), http.MethodPost, s.URL+"/?type="+kind, nil)
+		if (err != nil) != (status == 0) || a.Status != status {
+			t.Errorf("%s: %d %v", kind, a.Status, err)
 		}
 	}
 }

@@ -148,43 +148,33 @@ func (s *system) openServers(ctx context.Context) (err error) {
 
 // openServices finds a port for everything, and prepares what is to be started there. What is not a process ends with ctx.
 func (s *system) openServices(ctx context.Context) (err error) {
-	at := make([]launch.ServicePorts, 1)
+	replicas := 1
 	if s.store == postgres {
-		at = make([]launch.ServicePorts, 2)
+		replicas = 2
 	}
 	var ports launch.Ports
-	defer ports.Release()
-	free := []*int{&s.cfg.Ports.IDP, &s.cfg.Ports.CaseAPI, &s.cfg.SMTP}
-	for i := range at {
-		free = append(free, &at[i].IDP, &at[i].IDPPrivate, &at[i].CaseAPI, &at[i].CaseAPIPrivate)
-	}
-	for _, to := range free {
-		if *to, err = ports.Free(); err != nil {
-			return err
-		}
-	}
+	at, err := ports.Choose(&s.cfg, replicas)
 	ports.Release()
-	s.cfg.Ports.IDPPrivate, s.cfg.Ports.CaseAPIPrivate = at[0].IDPPrivate, at[0].CaseAPIPrivate
-	// Limits are for strangers; here one machine is everybody.
-	s.flags(launch.IDP, "--begin-rate", "0", "--form-rate", "0", "--failure-rate", "0", "--signup-mails-network", "0", "--signup-mails", "0")
+	if err != nil {
+		return err
+	}
+	s.flags(launch.IDP, launch.Unlimited("--signup-mails-network", "0", "--signup-mails", "0")...)
 	s.flags(launch.Portal, "--signin-rate", "0")
 	drain := "0s" // nobody looks at /readyz
-	if len(at) > 1 {
+	if replicas > 1 {
 		drain = "1500ms" // the balancer looks every 150 ms, where the machine lets it
 	}
 	s.flags(launch.IDP, "--drain-delay", drain)
 	s.flags(launch.CaseService, "--drain-delay", drain)
 	var idp, cases []launch.Spec
-	var idpAt, casesAt []string
 	for i, p := range at {
 		c := s.cfg.Replica(i+1, p)
 		idp, cases = append(idp, c.IDPSpec()), append(cases, c.CaseAPISpec())
-		idpAt, casesAt = append(idpAt, launch.Loopback(p.IDP)), append(casesAt, launch.Loopback(p.CaseAPI))
 	}
-	if s.idp, err = newService(ctx, s.group, s.cfg.Ports.IDP, idp, idpAt); err != nil {
+	if s.idp, err = newService(ctx, s.group, s.cfg.Ports.IDP, idp); err != nil {
 		return err
 	}
-	if s.cases, err = newService(ctx, s.group, s.cfg.Ports.CaseAPI, cases, casesAt); err != nil {
+	if s.cases, err = newService(ctx, s.group, s.cfg.Ports.CaseAPI, cases); err != nil {
 		return err
 	}
 	s.post, err = openPost(s.cfg.SMTP)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"ellis.example/deploy/internal/agent"
 	"ellis.example/deploy/internal/launch"
 )
 
@@ -68,7 +69,7 @@ func caps(p launch.ServicePorts) (out []capped) {
 }
 
 // raw sends text on a connection of its own and returns the answer.
-func raw(port int, text string) (a answer, err error) {
+func raw(port int, text string) (a agent.Answer, err error) {
 	nc, err := net.Dial("tcp", launch.Loopback(port))
 	if err != nil {
 		return a, err
@@ -84,7 +85,7 @@ func raw(port int, text string) (a answer, err error) {
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	return answer{res.StatusCode, res.Header, string(body)}, err
+	return agent.Answer{Status: res.StatusCode, Header: res.Header, Body: body}, err
 }
 
 func post(port int, target, fields, kind, body string) string {
@@ -92,13 +93,13 @@ func post(port int, target, fields, kind, body string) string {
 }
 
 // wants checks that an answer is a clear refusal.
-func (s *system) wants(what string, a answer, err error, status int, says string) {
+func (s *system) wants(what string, a agent.Answer, err error, status int, says string) {
 	s.Helper()
-	if err != nil || a.status != status || !strings.Contains(a.body, says) || a.header.Get("X-Request-Id") == "" {
-		s.Errorf("%s: %d %v %.200s (%v)", what, a.status, a.header, a.body, err)
+	if err != nil || a.Status != status || !strings.Contains(string(a.Body), says) || a.Header.Get("X-Request-Id") == "" {
+		s.Errorf("%s: %d %v %.200s (%v)", what, a.Status, a.Header, a.Body, err)
 	}
-	if strings.Contains(a.header.Get("Content-Type"), "json") && !json.Valid([]byte(a.body)) {
-		s.Errorf("%s: no JSON: %s", what, a.body)
+	if strings.Contains(a.Header.Get("Content-Type"), "json") && !json.Valid(a.Body) {
+		s.Errorf("%s: no JSON: %s", what, a.Body)
 	}
 }
 
@@ -108,8 +109,8 @@ func TestCaps_WhatIsBeyondThemIsRefusedClearly(t *testing.T) {
 	for _, c := range caps(s.cfg.Ports) {
 		a, err := raw(c.port, post(c.port, c.target, c.fields, c.kind, c.beyond))
 		s.wants(c.what, a, err, c.status, c.says)
-		if a, err := raw(c.port, post(c.port, c.target, c.fields, c.kind, c.within)); err != nil || !a.orderly() || (a.status == c.status && strings.Contains(a.body, c.says)) {
-			t.Errorf("%s, within: %d %.200s (%v)", c.what, a.status, a.body, err)
+		if a, err := raw(c.port, post(c.port, c.target, c.fields, c.kind, c.within)); err != nil || !orderly(a) || (a.Status == c.status && strings.Contains(string(a.Body), c.says)) {
+			t.Errorf("%s, within: %d %.200s (%v)", c.what, a.Status, a.Body, err)
 		}
 	}
 	var all sync.WaitGroup
@@ -125,14 +126,14 @@ func TestCaps_WhatIsBeyondThemIsRefusedClearly(t *testing.T) {
 		s.wants(name+" lines of one field", a, err, http.StatusRequestHeaderFieldsTooLarge, "header fields")
 		a, err = raw(port, strings.Replace(head, "/signin", "/signin?"+form(101), 1)+"\r\n")
 		s.wants(name+" query", a, err, http.StatusBadRequest, "parameters")
-		if a, err = raw(port, head+"X-Long: "+strings.Repeat("x", 40<<10)+"\r\n\r\n"); a.status != http.StatusRequestHeaderFieldsTooLarge {
-			t.Errorf("%s header: %d %s (%v)", name, a.status, a.body, err)
+		if a, err = raw(port, head+"X-Long: "+strings.Repeat("x", 40<<10)+"\r\n\r\n"); a.Status != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("%s header: %d %s (%v)", name, a.Status, a.Body, err)
 		}
 		all.Go(func() {
 			began := time.Now()
 			a, err := raw(port, head) // the header does not end
-			if took := time.Since(began); a.status != 0 || !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) || took > 20*time.Second {
-				t.Errorf("%s slow header: %d after %v (%v)", name, a.status, took, err)
+			if took := time.Since(began); a.Status != 0 || !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) || took > 20*time.Second {
+				t.Errorf("%s slow header: %d after %v (%v)", name, a.Status, took, err)
 			}
 		})
 		all.Go(func() {

@@ -56,18 +56,18 @@ type tally struct {
 	wrong  []string // answers that nobody may get
 }
 
-func (l *tally) note(a answer, err error, took time.Duration, want int) {
+func (l *tally) note(a agent.Answer, err error, took time.Duration, want int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case err != nil:
 		l.failed++
-	case !a.orderly():
-		l.wrong = append(l.wrong, fmt.Sprintf("%d %v %.200s", a.status, a.header, a.body))
-	case a.status == want:
+	case !orderly(a):
+		l.wrong = append(l.wrong, fmt.Sprintf("%d %v %.200s", a.Status, a.Header, a.Body))
+	case a.Status == want:
 		l.ok++
 		l.times = append(l.times, took)
-	case a.status == http.StatusServiceUnavailable, a.status == http.StatusTooManyRequests:
+	case a.Status == http.StatusServiceUnavailable, a.Status == http.StatusTooManyRequests:
 		l.busy++
 	default:
 		l.other++
@@ -92,20 +92,20 @@ func (l *tally) rate() float64 { return float64(l.ok) / l.took.Seconds() }
 func (s *system) drive(what string, workers int, length time.Duration, want int, c *http.Client, next func() *http.Request) *tally {
 	s.Helper()
 	l := &tally{what: what}
-	began, cpu := time.Now(), processorTime(s.idp)
+	began, cpu := time.Now(), launch.CPU(s.idp.Pid, false)
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() {
 			for time.Since(began) < length {
 				from := time.Now()
-				a, err := do(c, next())
+				a, err := agent.Do(c, next())
 				l.note(a, err, time.Since(from), want)
 			}
 		})
 	}
 	all.Wait()
 	l.took = time.Since(began)
-	s.Logf("%v; the provider worked for %v", l, processorTime(s.idp)-cpu)
+	s.Logf("%v; the provider worked for %v", l, launch.CPU(s.idp.Pid, false)-cpu)
 	for i, w := range l.wrong {
 		if i < 3 {
 			s.Errorf("%s: %s", what, w)
@@ -127,7 +127,7 @@ func (s *system) keys(what string, workers int, length time.Duration) *tally {
 	c := newClient(workers)
 	c.Transport.(*http.Transport).DisableKeepAlives = true
 	return s.drive(what, workers, length, http.StatusOK, c, func() *http.Request {
-		return s.request(http.MethodGet, s.cfg.Issuer()+"/jwks", "")
+		return s.request(http.MethodGet, s.cfg.Issuer()+"/jwks", nil)
 	})
 }
 
@@ -137,7 +137,7 @@ func (s *system) reads(what string, workers int, length time.Duration) *tally {
 	c := newClient(workers)
 	defer c.CloseIdleConnections()
 	return s.drive(what, workers, length, http.StatusOK, c, func() *http.Request {
-		return s.request(http.MethodGet, s.cfg.CaseAPI()+"/v1/cases", "", "Authorization", "Bearer "+s.person.Access)
+		return s.request(http.MethodGet, s.cfg.CaseAPI()+"/v1/cases", nil, "Authorization", "Bearer "+s.person.Access)
 	})
 }
 
@@ -164,7 +164,7 @@ func (s *system) guesses(what string, workers int, length time.Duration) func() 
 		defer c.CloseIdleConnections()
 		return s.drive(what, workers, length, http.StatusUnprocessableEntity, c, func() *http.Request {
 			v := url.Values{"identifier": {fmt.Sprintf("nobody-%d@example.com", n.Add(1))}, "password": {"not the right one"}, "csrf_token": {url.Values(form).Get("csrf_token")}}
-			return s.request(http.MethodPost, target, v.Encode(), "Cookie", cookies, "Origin", s.cfg.Issuer(), "Accept", "text/html")
+			return s.request(http.MethodPost, target, v, "Cookie", cookies, "Origin", s.cfg.Issuer(), "Accept", "text/html")
 		})
 	}
 }
@@ -182,8 +182,8 @@ func TestOverload_AnswersStayOrderlyMemoryBoundedAndAllIsWellAgainSoon(t *testin
 		}
 		t.Logf("crowd %d: %d connected, %d dialled, %d failed", i, c.up.Load(), c.dials.Load(), c.failed.Load())
 	}
-	for private, prefix := range s.listeners() {
-		if s.metric(private, prefix+"_connections") == 0 {
+	for p, prefix := range s.services() {
+		if s.metric(p, prefix+"_connections") == 0 {
 			t.Errorf("%s counts no connection of a crowd: nothing bounds them", prefix)
 		}
 	}
@@ -250,18 +250,18 @@ func (s *system) recovers(z size) {
 	for what, r := range map[string]func() *http.Request{
 		"client_credentials": s.machine,
 		"a read of cases": func() *http.Request {
-			return s.request(http.MethodGet, s.cfg.CaseAPI()+"/v1/cases", "", "Authorization", "Bearer "+s.person.Access)
+			return s.request(http.MethodGet, s.cfg.CaseAPI()+"/v1/cases", nil, "Authorization", "Bearer "+s.person.Access)
 		},
-		"the portal": func() *http.Request { return s.request(http.MethodGet, s.cfg.Portal()+"/help", "") },
-		"sign-in":    func() *http.Request { return s.request(http.MethodGet, s.cfg.Issuer()+"/signin", "") },
+		"the portal": func() *http.Request { return s.request(http.MethodGet, s.cfg.Portal()+"/help", nil) },
+		"sign-in":    func() *http.Request { return s.request(http.MethodGet, s.cfg.Issuer()+"/signin", nil) },
 	} {
 		for {
-			a, err := do(newClient(1), r())
-			if err == nil && a.status < http.StatusBadRequest {
+			a, err := agent.Do(newClient(1), r())
+			if err == nil && a.Status < http.StatusBadRequest {
 				break
 			}
 			if time.Since(began) > most {
-				s.Errorf("%s after %v: %d %.200s (%v)", what, time.Since(began), a.status, a.body, err)
+				s.Errorf("%s after %v: %d %.200s (%v)", what, time.Since(began), a.Status, a.Body, err)
 				break
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -270,35 +270,33 @@ func (s *system) recovers(z size) {
 	s.Logf("all kinds went well again after %v", time.Since(began).Round(time.Millisecond))
 }
 
-// listeners are the private ports, with what the names of their metrics begin with.
-func (s *system) listeners() map[int]string {
-	return map[int]string{s.cfg.Ports.IDPPrivate: "idp", s.cfg.Ports.CaseAPIPrivate: "caseservice", s.cfg.Ports.PortalPrivate: "caseservice_portal"}
+// services are the processes, with what the names of their metrics begin with.
+func (s *system) services() map[*launch.Process]string {
+	return map[*launch.Process]string{s.idp: "idp", s.cases: "caseservice", s.portal: "caseservice_portal"}
 }
 
 // bounded looks at memory and at what the services counted.
 func (s *system) bounded(z size) {
 	s.Helper()
-	for _, p := range []*launch.Process{s.idp, s.cases, s.portal} {
-		n := peak(p)
+	for p, prefix := range s.services() {
+		n := launch.Resident(p.Pid, true)
 		s.Logf("%s: %d MB at its peak", p.Name, n>>20)
 		if n > maxMemory {
 			s.Errorf("%s took %d MB", p.Name, n>>20)
 		}
-	}
-	for private, prefix := range s.listeners() {
-		most := s.metric(private, prefix+"_connections_most")
-		if most == 0 || s.metric(private, prefix+"_connections") > most {
-			s.Errorf("%s has %v connections of %v", prefix, s.metric(private, prefix+"_connections"), most)
+		most := s.metric(p, prefix+"_connections_most")
+		if most == 0 || s.metric(p, prefix+"_connections") > most {
+			s.Errorf("%s has %v connections of %v", prefix, s.metric(p, prefix+"_connections"), most)
 		}
-		if room := s.metric(private, prefix+`_shed_total{what="room"}`); z.sockets > int(most) && prefix == "idp" && room == 0 {
+		if room := s.metric(p, prefix+`_shed_total{what="room"}`); z.sockets > int(most) && prefix == "idp" && room == 0 {
 			s.Errorf("%s made no room", prefix)
 		}
 		var told string
 		for _, what := range []string{"places", "bytes", "slow", "room", "held", "full"} {
-			told += fmt.Sprintf(" %s %.0f", what, s.metric(private, prefix+`_shed_total{what="`+what+`"}`))
+			told += fmt.Sprintf(" %s %.0f", what, s.metric(p, prefix+`_shed_total{what="`+what+`"}`))
 		}
 		s.Logf("%s turned away:%s", prefix, told)
-		if prefix != "caseservice_portal" && s.metric(private, prefix+`_shed_total{what="held"}`) == 0 {
+		if prefix != "caseservice_portal" && s.metric(p, prefix+`_shed_total{what="held"}`) == 0 {
 			s.Errorf("%s kept all bodies that do not end", prefix)
 		}
 	}

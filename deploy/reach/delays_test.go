@@ -119,22 +119,22 @@ func short(d time.Duration) time.Duration { return d.Round(100 * time.Microsecon
 // refused asks one replica of the API for what a token gives, and reports whether it refused the token or took it; neither: it
 // takes nobody.
 func (c *cluster) refused(ctx context.Context, base string, e ended) (refused, taken bool) {
-	a, err := c.send(ctx, base+e.path, nil, "Authorization", "Bearer "+e.token)
+	a, err := c.get(ctx, base+e.path, "Authorization", "Bearer "+e.token)
 	switch {
 	case err != nil:
 		return false, false
-	case a.status == http.StatusUnauthorized:
-		if !strings.Contains(a.challenge, "invalid_token") {
-			c.Errorf("%s: %s", base, a.challenge)
+	case a.Status == http.StatusUnauthorized:
+		if !strings.Contains(a.Header.Get("WWW-Authenticate"), "invalid_token") {
+			c.Errorf("%s: %s", base, a.Header.Get("WWW-Authenticate"))
 		}
 		return true, false
-	case a.status == http.StatusServiceUnavailable: // it takes nobody
-		if a.retry == "" {
+	case a.Status == http.StatusServiceUnavailable: // it takes nobody
+		if a.Header.Get("Retry-After") == "" {
 			c.Errorf("%s: 503 without Retry-After", base)
 		}
 		return false, false
-	case a.status != http.StatusOK:
-		c.Errorf("%s answers %d: %.200s", base, a.status, a.body)
+	case a.Status != http.StatusOK:
+		c.Errorf("%s answers %d: %.200s", base, a.Status, a.Body)
 	}
 	return false, true
 }

@@ -55,14 +55,14 @@ func (p *person) tokens(ctx context.Context) (seed.Tokens, error) {
 
 // asked asks the token endpoint as a client.
 func (c *cluster) asked(ctx context.Context, form url.Values, client string) (t seed.Tokens, err error) {
-	a, err := c.send(ctx, c.cfg.Issuer()+"/token", form, "Authorization", c.clients.Basic(client))
+	a, err := c.post(ctx, "/token", form, client)
 	if err != nil {
 		return t, err
 	}
-	if a.status != http.StatusOK {
-		return t, fmt.Errorf("the token endpoint answers %d %.200s", a.status, a.body)
+	if a.Status != http.StatusOK {
+		return t, fmt.Errorf("the token endpoint answers %d %.200s", a.Status, a.Body)
 	}
-	return seed.ReadTokens(a.body, client == seed.App)
+	return seed.ReadTokens(a.Body, client == seed.App)
 }
 
 var errNoSuccess = errors.New("what revokes did not succeed")
@@ -85,10 +85,10 @@ func (p *person) press(ctx context.Context, page, button string, fields map[stri
 
 // revoke is RFC 7009.
 func (c *cluster) revoke(ctx context.Context, token string) (time.Time, error) {
-	a, err := c.send(ctx, c.cfg.Issuer()+"/revoke", url.Values{"token": {token}}, "Authorization", c.clients.Basic(seed.App))
+	a, err := c.post(ctx, "/revoke", url.Values{"token": {token}}, seed.App)
 	at := time.Now()
-	if err == nil && a.status != http.StatusOK {
-		err = fmt.Errorf("%w: /revoke answers %d: %.200s", errNoSuccess, a.status, a.body)
+	if err == nil && a.Status != http.StatusOK {
+		err = fmt.Errorf("%w: /revoke answers %d: %.200s", errNoSuccess, a.Status, a.Body)
 	}
 	return at, err
 }

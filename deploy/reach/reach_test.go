@@ -362,19 +362,19 @@ func (l *crowd) read(ctx context.Context, p *person, token *string) {
 		}
 		*token = of.Access
 	}
-	a, err := p.send(ctx, p.cfg.CaseAPI()+"/v1/cases", nil, "Authorization", "Bearer "+*token)
+	a, err := p.get(ctx, p.cfg.CaseAPI()+"/v1/cases", "Authorization", "Bearer "+*token)
 	switch {
 	case err != nil:
 		l.away.Add(1)
-	case a.status == http.StatusOK:
+	case a.Status == http.StatusOK:
 		l.taken.Add(1)
-	case a.status == http.StatusUnauthorized: // its key was revoked, or it has ended
+	case a.Status == http.StatusUnauthorized: // its key was revoked, or it has ended
 		l.refused.Add(1)
 		*token = ""
-	case a.status == http.StatusServiceUnavailable, a.status == http.StatusBadGateway: // 502: the replica was killed meanwhile
+	case a.Status == http.StatusServiceUnavailable, a.Status == http.StatusBadGateway: // 502: the replica was killed meanwhile
 		l.away.Add(1)
 	default:
-		p.Errorf("the API answers %d: %.200s", a.status, a.body)
+		p.Errorf("the API answers %d: %.200s", a.Status, a.Body)
 	}
 }
 

@@ -2,12 +2,10 @@ package traces
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,21 +15,6 @@ import (
 	"ellis.example/deploy/internal/launch"
 	"ellis.example/deploy/internal/seed"
 )
-
-var binaries launch.Binaries
-
-func TestMain(m *testing.M) {
-	runtime.LockOSThread() // Linux ends a child with the thread that started it
-	root, err := launch.Root(".")
-	if err == nil {
-		binaries, err = launch.Build(context.Background(), root, os.Stderr)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
 
 const (
 	portalClient = "portal"
@@ -71,22 +54,19 @@ type system struct {
 // newSystem prepares everything and starts nothing but the front. The services send their traces to a collector.
 func newSystem(t *testing.T, collector string) *system {
 	t.Helper()
+	built, err := launch.Built()
+	must(t, err)
 	dir := t.TempDir()
 	s := &system{group: launch.NewGroup(dir), procs: map[string]*launch.Process{}}
-	s.cfg = launch.Config{Binaries: binaries, Dir: dir, PortalHost: "127.0.0.1", Env: map[string][]string{}, Flags: map[string][]string{
+	s.cfg = launch.Config{Binaries: built, Dir: dir, PortalHost: "127.0.0.1", Env: map[string][]string{}, Flags: map[string][]string{
 		launch.IDP: {"--drain-delay", "0s"}, launch.CaseService: {"--drain-delay", "0s", "--feed-patience", "3s"}, launch.Portal: {"--drain-delay", "0s"},
 	}}
 	t.Cleanup(s.group.Stop)
 	var ports launch.Ports
-	inner := 0
-	for _, to := range []*int{
-		&s.cfg.Ports.IDP, &s.cfg.Ports.CaseAPI, &s.cfg.Ports.Portal, &s.cfg.Ports.IDPPrivate, &s.cfg.Ports.CaseAPIPrivate, &s.cfg.Ports.PortalPrivate, &s.cfg.SMTP, &inner,
-	} {
-		var err error
-		if *to, err = ports.Free(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	inner, err := ports.Free()
+	must(t, err)
+	_, err = ports.Choose(&s.cfg, 0)
+	must(t, err)
 	ports.Release()
 	must(t, s.cfg.Prepare())
 	must(t, seed.KeepSecret(s.cfg, "trace-key", strings.Repeat("5a", 32)))
@@ -129,11 +109,10 @@ func (s *system) start(t *testing.T, all ...launch.Spec) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for _, spec := range all {
-		p, err := s.group.Start(spec)
-		must(t, err)
-		s.procs[spec.Name] = p
-		must(t, p.Ready(ctx))
+	procs, err := s.group.StartAll(ctx, all...)
+	must(t, err)
+	for _, p := range procs {
+		s.procs[p.Name] = p
 	}
 }
 

@@ -60,20 +60,16 @@ func readyz(t *testing.T, port int) string {
 	return ask(t, http.MethodGet, "http://"+launch.Loopback(port)+"/readyz", "", nil)
 }
 
+// ask returns the body of an answer. basic is the credentials of a form.
 func ask(t *testing.T, method, target, basic string, form url.Values) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, target, strings.NewReader(form.Encode()))
-	must(t, err)
+	var header []string
 	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Authorization", basic)
+		header = []string{"Authorization", basic}
 	}
-	res, err := http.DefaultTransport.RoundTrip(r)
+	a, err := agent.Send(t.Context(), http.DefaultClient, method, target, form, header...)
 	must(t, err)
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	must(t, err)
-	return string(text)
+	return string(a.Body)
 }
 
 // page returns the spans of the trace that began with a page of the portal, as soon as all of them are there.
@@ -219,9 +215,9 @@ func TestTrace_ASilentCollectorSlowsNothing(t *testing.T) {
 	if took := time.Since(began); took > 25*time.Second { // one batch alone holds the collector for five
 		t.Errorf("100 tokens took %v", took)
 	}
-	metrics := "http://" + launch.Loopback(s.cfg.Ports.IDPPrivate) + "/metrics"
 	until(t, "the lost batch is counted", func() bool {
-		return strings.Contains(ask(t, http.MethodGet, metrics, "", nil), `idp_trace_spans_total{outcome="failed"}`)
+		n, err := s.procs[launch.IDP].Metric(t.Context(), `idp_trace_spans_total{outcome="failed"}`)
+		return err == nil && n > 0
 	})
 	if log := s.log(t, launch.IDP); !strings.Contains(log, "the collector takes no spans") {
 		t.Error("nobody is told that the collector takes no spans")

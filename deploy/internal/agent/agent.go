@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -57,7 +57,7 @@ func New() *Agent {
 	}
 	return &Agent{Header: http.Header{}, http: &http.Client{
 		Jar: jar, Timeout: 30 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		CheckRedirect: NoRedirect,
 	}}
 }
 
@@ -80,6 +80,9 @@ func (a *Agent) Get(ctx context.Context, ref string) error {
 
 // Post submits values to ref and follows redirects.
 func (a *Agent) Post(ctx context.Context, ref string, values url.Values) error {
+	if values == nil {
+		values = url.Values{}
+	}
 	return a.do(ctx, http.MethodPost, ref, values)
 }
 
@@ -119,35 +122,23 @@ func (a *Agent) resolve(ref string) (*url.URL, error) {
 }
 
 func (a *Agent) once(ctx context.Context, method string, u *url.URL, values url.Values) error {
-	var body io.Reader
-	if method == http.MethodPost {
-		body = strings.NewReader(values.Encode())
-	}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
+	req, err := Request(ctx, method, u.String(), values)
 	if err != nil {
 		return err
 	}
-	req.Header = a.Header.Clone()
-	if method == http.MethodPost {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		if p := a.Page.URL; p != nil {
-			req.Header.Set("Origin", p.Scheme+"://"+p.Host)
-		}
+	maps.Copy(req.Header, a.Header)
+	if p := a.Page.URL; p != nil && method == http.MethodPost {
+		req.Header.Set("Origin", p.Scheme+"://"+p.Host)
 	}
-	resp, err := a.http.Do(req)
+	got, err := Do(a.http, req)
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // the body is read to its end
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
-	if err != nil {
-		return err
+	a.Page = Page{URL: u, Status: got.Status, Header: got.Header, Body: string(got.Body)}
+	if got.Status/100 == 3 {
+		a.Page.Location = got.Header.Get("Location")
 	}
-	a.Page = Page{URL: u, Status: resp.StatusCode, Header: resp.Header, Body: string(text)}
-	if resp.StatusCode/100 == 3 {
-		a.Page.Location = resp.Header.Get("Location")
-	}
-	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+	if strings.HasPrefix(got.Header.Get("Content-Type"), "text/html") {
 		return a.Page.read()
 	}
 	return nil

@@ -318,3 +318,33 @@ func TestPool_BlamesNoBackendForABadBody(t *testing.T) {
 		}
 	}
 }
+
+func TestServe_EndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
+	at, err := balance.Serve(ctx, "127.0.0.1:0", hello, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.Get("http://" + at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if at, err := balance.Serve(ctx, at, hello, nil); err == nil {
+		t.Errorf("two serve %s", at)
+	}
+	stop()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		nc, err := net.Dial("tcp", at)
+		if err != nil {
+			return
+		}
+		_ = nc.Close()
+		if time.Now().After(end) {
+			t.Fatal("it serves on")
+		}
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ellis.example/deploy/internal/launch"
 )
 
 // How health is asked for: together less than a second from a death to the last request that is sent there.
@@ -47,6 +49,15 @@ func NewPool(ctx context.Context) *Pool {
 		// A connection for each look: one that is kept says nothing about whether another would be taken.
 		health: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
+}
+
+// Replicas returns a pool of processes, which may be started later.
+func Replicas(ctx context.Context, specs []launch.Spec) *Pool {
+	p := NewPool(ctx)
+	for _, s := range specs {
+		p.Add(Backend{URL: &url.URL{Scheme: "http", Host: s.At}, Ready: s.Ready})
+	}
+	return p
 }
 
 // Add brings a backend in. It is used once it says that it is ready. The function returned takes it out.

@@ -3,6 +3,7 @@ package balance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -19,6 +20,22 @@ var (
 	errNobody = errors.New("no backend is up")
 	errBody   = errors.New("the body of the request cannot be read")
 )
+
+// Serve serves an address until ctx ends, and returns where it listens. failed is told should it end before.
+func Serve(ctx context.Context, address string, h http.Handler, failed func(error)) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return "", err
+	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = srv.Close() })
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed(fmt.Errorf("the load balancer ended: %w", err))
+		}
+	}()
+	return l.Addr().String(), nil
+}
 
 // Handler sends each request to one of the pool. It tells backends where requests come from (X-Forwarded-For, -Host and
 // -Proto; what the client said of that is dropped) and keeps the Host that they were sent to. Who cannot be served is answered

@@ -64,6 +64,15 @@ func Build(ctx context.Context, root string, progress io.Writer) (Binaries, erro
 	return b, errors.Join(errs[:]...)
 }
 
+// Built are the binaries of the checkout that the working directory lies in. The first call of a process builds them.
+var Built = sync.OnceValues(func() (Binaries, error) {
+	root, err := Root(".")
+	if err != nil {
+		return Binaries{}, err
+	}
+	return Build(context.Background(), root, os.Stderr)
+})
+
 // goBuild leaves version stamping out: it would link anew after every commit.
 func goBuild(ctx context.Context, module, pkg, out string, progress io.Writer) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", out, pkg) //nolint:gosec // paths of this checkout

@@ -31,6 +31,7 @@ type Spec struct {
 	Path string
 	Args []string
 	Env  []string // KEY=VALUE, beside the environment of this process
+	At   string   // where it listens for its clients, as host:port; "": nobody asks
 	// Ready is the URL that answers 200 once the process serves, with a JSON object that may name what is "degraded".
 	Ready string
 }
@@ -102,6 +103,23 @@ func (g *Group) Start(s Spec) (*Process, error) {
 	p.Pid = p.cmd.Process.Pid
 	g.procs = append(g.procs, p)
 	return p, nil
+}
+
+// StartAll starts children, and returns when all of them serve. Those that were started are returned with an error too.
+func (g *Group) StartAll(ctx context.Context, specs ...Spec) (procs []*Process, err error) {
+	for _, s := range specs {
+		p, err := g.Start(s)
+		if err != nil {
+			return procs, err
+		}
+		procs = append(procs, p)
+	}
+	for _, p := range procs {
+		if err := p.Ready(ctx); err != nil {
+			return procs, err
+		}
+	}
+	return procs, nil
 }
 
 // keep starts a child and waits for its end on one thread: Linux ends a child with the thread that started it.

@@ -41,6 +41,11 @@ type Config struct {
 	at      ServicePorts
 }
 
+// Unlimited are flags of the identity provider for a run in which one machine is everybody: its limits are for strangers.
+func Unlimited(more ...string) []string {
+	return append([]string{"--begin-rate", "0", "--form-rate", "0", "--failure-rate", "0"}, more...)
+}
+
 // Databases are those of the two services.
 type Databases struct{ IDP, Cases string }
 
@@ -61,6 +66,40 @@ func (c Config) listens() ServicePorts {
 
 // ServicePorts are the ports of the public and the private listeners.
 type ServicePorts struct{ IDP, CaseAPI, Portal, IDPPrivate, CaseAPIPrivate, PortalPrivate int }
+
+// Choose gives a free port to every listener of c that has none, and to its mail server. There may be replicas: then it returns
+// their ports, and the private ones of c are those of the first.
+func (p *Ports) Choose(c *Config, replicas int) ([]ServicePorts, error) {
+	at := make([]ServicePorts, replicas)
+	all := []*int{&c.SMTP}
+	for i := range at {
+		all = append(all, at[i].each()...)
+	}
+	if err := p.fill(all); err != nil {
+		return nil, err
+	}
+	if s := &c.Ports; replicas > 0 {
+		s.IDPPrivate, s.CaseAPIPrivate, s.PortalPrivate = at[0].IDPPrivate, at[0].CaseAPIPrivate, at[0].PortalPrivate
+	}
+	return at, p.fill(c.Ports.each())
+}
+
+func (s *ServicePorts) each() []*int {
+	return []*int{&s.IDP, &s.CaseAPI, &s.Portal, &s.IDPPrivate, &s.CaseAPIPrivate, &s.PortalPrivate}
+}
+
+// fill gives a free port to each that is none yet.
+func (p *Ports) fill(list []*int) (err error) {
+	for _, to := range list {
+		if *to != 0 {
+			continue
+		}
+		if *to, err = p.Free(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Issuer is the base URL of the identity provider.
 func (c Config) Issuer() string { return base("localhost", c.Ports.IDP) }
@@ -136,7 +175,7 @@ func (c Config) PortalSpec(clientID string) Spec {
 
 func (c Config) spec(name, path string, public, private int, args ...string) Spec {
 	args = append(args, "--listen", Loopback(public), "--private-listen", Loopback(private))
-	s := Spec{Name: name, Path: path, Args: append(args, c.Flags[name]...), Env: slices.Concat(c.stores(name), c.Env[name]), Ready: base("127.0.0.1", private) + "/readyz"}
+	s := Spec{Name: name, Path: path, At: Loopback(public), Args: append(args, c.Flags[name]...), Env: slices.Concat(c.stores(name), c.Env[name]), Ready: base("127.0.0.1", private) + "/readyz"}
 	if c.replica > 0 {
 		s.Name += "-" + strconv.Itoa(c.replica)
 	}

@@ -8,29 +8,28 @@ import (
 	"ellis.example/deploy/internal/servers"
 )
 
-func TestPostgres_KeepsItsDataOverACrashAndFollows(t *testing.T) {
-	t.Parallel()
-	p, err := servers.StartPostgres(t.Context())
+func must(t *testing.T, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestPostgres_KeepsItsDataOverACrashAndFollows(t *testing.T) {
+	t.Parallel()
+	p, err := servers.StartPostgres(t.Context())
+	must(t, err)
 	t.Cleanup(func() { _ = p.Stop() })
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(p.Create(t.Context(), "one"))
+	must(t, p.Create(t.Context(), "one"))
 	_, err = p.SQL(t.Context(), "one", "CREATE TABLE t (n int); INSERT INTO t VALUES (7)")
-	must(err)
-	must(p.Kill())
-	must(p.Start(t.Context()))
+	must(t, err)
+	must(t, p.Kill())
+	must(t, p.Start(t.Context()))
 	s, err := p.Standby(t.Context())
-	must(err)
+	must(t, err)
 	t.Cleanup(func() { _ = s.Stop() })
-	must(p.Kill())
-	must(s.Promote(t.Context()))
+	must(t, p.Kill())
+	must(t, s.Promote(t.Context()))
 	if out, err := s.SQL(t.Context(), "one", "INSERT INTO t VALUES (8); SELECT string_agg(n::text, ',' ORDER BY n) FROM t"); err != nil || out != "7,8" {
 		t.Errorf("%q %v", out, err)
 	}
@@ -39,19 +38,13 @@ func TestPostgres_KeepsItsDataOverACrashAndFollows(t *testing.T) {
 func TestRedis_ForgetsOverACrash(t *testing.T) {
 	t.Parallel()
 	r, err := servers.StartRedis(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = r.Stop() })
 	if out, err := r.Do(t.Context(), "SET", "a", "1"); err != nil || out != "OK" {
 		t.Fatal(out, err)
 	}
-	if err := r.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, r.Kill())
+	must(t, r.Start(t.Context()))
 	if out, err := r.Do(t.Context(), "GET", "a"); err != nil || out != "" {
 		t.Errorf("%q %v", out, err)
 	}
@@ -76,32 +69,24 @@ func TestStart_SaysWhyAServerEnded(t *testing.T) {
 func TestPair_LosesNothingThatWasCommittedAndFollowsAgain(t *testing.T) {
 	t.Parallel()
 	p, err := servers.StartPair(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = p.Stop() })
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	write := func(statement string) {
 		t.Helper()
 		_, err := p.Primary().SQL(t.Context(), "one", statement)
-		must(err)
+		must(t, err)
 	}
-	must(p.Primary().Create(t.Context(), "one"))
+	must(t, p.Primary().Create(t.Context(), "one"))
 	write("CREATE TABLE t (n int)")
 	for _, n := range []string{"7", "8"} { // two promotions: each server is primary once
 		write("INSERT INTO t VALUES (" + n + ")")
 		old := p.Primary()
-		must(p.Primary().Kill())
-		must(p.Promote(t.Context()))
+		must(t, p.Primary().Kill())
+		must(t, p.Promote(t.Context()))
 		if p.Primary() == old {
 			t.Fatal("the standby was not promoted")
 		}
-		must(p.Rebuild(t.Context()))
+		must(t, p.Rebuild(t.Context()))
 	}
 	if out, err := p.Standby().SQL(t.Context(), "one", "SELECT string_agg(n::text, ',' ORDER BY n) FROM t"); err != nil || out != "7,8" {
 		t.Errorf("the standby has %q %v", out, err)
@@ -128,26 +113,14 @@ func TestSets_MakeAnotherThePrimaryAndTakeTheOldOneBack(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			s, err := start()
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			t.Cleanup(func() { _ = s.Stop() })
 			old, err := s.Primary(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := old.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			if err := s.After(t.Context(), old); err != nil {
-				t.Fatal(err)
-			}
-			if err := old.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Whole(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
+			must(t, old.Kill())
+			must(t, s.After(t.Context(), old))
+			must(t, old.Start(t.Context()))
+			must(t, s.Whole(t.Context()))
 			p, err := s.Primary(t.Context())
 			if err != nil || p == old || !strings.HasPrefix(s.URL(), kind) {
 				t.Error(s.URL(), err)

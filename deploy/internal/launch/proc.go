@@ -1,4 +1,4 @@
-package main
+package launch
 
 import (
 	"bytes"
@@ -9,18 +9,11 @@ import (
 	"time"
 )
 
-// usage is processor time that was used up to now.
-type usage struct{ server, database, cache time.Duration }
-
-func (u usage) since(v usage) usage {
-	return usage{u.server - v.server, u.database - v.database, u.cache - v.cache}
-}
-
 // tick is the unit of times in /proc: USER_HZ is 100 on every system that Go runs on.
 const tick = 10 * time.Millisecond
 
-// cpuOf is the processor time of a process and, with children, of those that it started. Unknown is zero.
-func cpuOf(pid int, children bool) (sum time.Duration) {
+// CPU is the processor time of a process and, with children, of those that it started. Unknown is zero.
+func CPU(pid int, children bool) (sum time.Duration) {
 	_, sum = stat(pid)
 	if !children {
 		return sum
@@ -54,8 +47,8 @@ func stat(pid int) (parent int, cpu time.Duration) {
 	return parent, cpu
 }
 
-// resident is the resident memory of a process in bytes; at its peak, or now.
-func resident(pid int, peak bool) int64 {
+// Resident is the resident memory of a process in bytes; at its peak, or now. Unknown is zero.
+func Resident(pid int, peak bool) int64 {
 	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
 		return 0
