@@ -16,6 +16,8 @@ func diskFaults() []fault {
 		{name: "provider's disk full", store: disk, deaf: true, recover: resume, happen: fillDisk(func(s *system) *volume { return s.idpVolume }, record.writes)},
 		{name: "case service's disk full", store: disk, recover: resume, proof: opCase, happen: fillDisk(func(s *system) *volume { return s.caseVolume },
 			func(r record) bool { return r.Op == opCase })},
+		{name: "database's disk full", store: full, deaf: true, recover: resume, happen: fillDatabase},
+		{name: "database's log full", store: full, deaf: true, recover: resume, happen: fillDatabaseLog},
 	}
 }
 
@@ -52,4 +54,34 @@ func (r *run) refusal(ctx context.Context, from int, writes func(record) bool) b
 		}
 	}
 	return false
+}
+
+// fillDatabase leaves PostgreSQL no room for its tables. Whoever makes room starts it again, if it did not bear that.
+func fillDatabase(ctx context.Context, r *run, choice *dice) error {
+	if err := fillDisk(func(s *system) *volume { return s.idpVolume }, record.writes)(ctx, r, choice); err != nil {
+		return err
+	}
+	return r.sys.pg.Revive(ctx)
+}
+
+var errLog = errors.New("the log of the database had no room, and the database went on")
+
+// fillDatabaseLog leaves PostgreSQL no room for the next piece of its log: it ends, in the midst of whatever it does.
+func fillDatabaseLog(ctx context.Context, r *run, choice *dice) error {
+	v, pg := r.sys.idpVolume, r.sys.pg
+	if _, err := pg.Primary().SQL(ctx, "postgres", "SELECT 1"); err != nil { // a first session needs room for what it keeps
+		return err
+	}
+	if err := v.fill(); err != nil {
+		return err
+	}
+	for end := time.Now().Add(noticeFull); !pg.Primary().Ended(); time.Sleep(10 * time.Millisecond) {
+		// A message takes room in the log alone. The one for which there is none is not answered.
+		_, said := pg.Primary().SQL(ctx, "postgres", "SELECT pg_logical_emit_message(false, '', repeat('x', 3000000))")
+		if time.Now().After(end) || ctx.Err() != nil {
+			return errors.Join(errLog, said, v.free())
+		}
+	}
+	pause(choice, 0, time.Second)
+	return errors.Join(v.free(), pg.Revive(ctx))
 }

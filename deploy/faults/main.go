@@ -31,11 +31,11 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	minutes := fs.Float64("minutes", 1, "how long, for each store")
 	seed := fs.Int("seed", 1, "decides which faults happen and when")
 	model := fs.Bool("model", false, "break nothing, and hold what many clients see of the same codes, tokens and sessions against a model")
-	store := fs.String("store", "all", "sqlite, postgres (with Redis behind sentinels), cluster (SQLite with a Redis Cluster), disk (SQLite where there is no room at times) or all")
+	store := fs.String("store", "all", "sqlite, postgres (with Redis behind sentinels), cluster (SQLite with a Redis Cluster), disk (SQLite where there is no room at times), full (PostgreSQL there) or all")
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
-	stores := []string{sqlite, postgres, cluster, disk}
+	stores := []string{sqlite, postgres, cluster, disk, full}
 	if *model {
 		stores = stores[:2]
 	}
@@ -43,7 +43,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case slices.Contains(stores, *store):
 		stores = []string{*store}
 	case *store != "all":
-		fmt.Fprintf(stderr, "faults: --store is sqlite, postgres, cluster, disk or all, not %q\n", *store)
+		fmt.Fprintf(stderr, "faults: --store is sqlite, postgres, cluster, disk, full or all, not %q\n", *store)
 		return 2
 	}
 	if fs.NArg() > 0 || *minutes <= 0 {
@@ -62,14 +62,14 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // play lets faults or races happen to one system. That on a disk which can be full runs as a process with mounts of its own.
 func play(ctx context.Context, store string, model bool, seed int, minutes float64, stdout, stderr io.Writer) error {
-	if store != disk || os.Getenv(ownMounts) != "" {
+	if (store != disk && store != full) || os.Getenv(ownMounts) != "" {
 		return long(ctx, store, model, seed, time.Duration(minutes*float64(time.Minute)), stdout, stderr)
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, self, "--store", disk, "--seed", strconv.Itoa(seed), "--minutes", strconv.FormatFloat(minutes, 'f', -1, 64)) //nolint:gosec // this program
+	cmd := exec.CommandContext(ctx, self, "--store", store, "--seed", strconv.Itoa(seed), "--minutes", strconv.FormatFloat(minutes, 'f', -1, 64)) //nolint:gosec // this program
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	return withMounts(cmd)

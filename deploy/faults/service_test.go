@@ -57,7 +57,7 @@ func TestPromises_AreBrokenByWhatFailsTooLate(t *testing.T) {
 
 func TestFaults_AreHadWhereTheirStoreIs(t *testing.T) {
 	t.Parallel()
-	for store, want := range map[string]string{sqlite: "log cut short", postgres: "database failover", disk: "provider's disk full", cluster: "redis failover"} {
+	for store, want := range map[string]string{sqlite: "log cut short", postgres: "database failover", disk: "provider's disk full", full: "database's disk full", cluster: "redis failover"} {
 		names := map[string]bool{}
 		ends := true
 		for _, f := range of(store, false) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ const (
 	sqlite   = "sqlite"
 	postgres = "postgres"
 	disk     = "disk"    // SQLite on volumes that can be full
+	full     = "full"    // PostgreSQL on a volume that can be full
 	cluster  = "cluster" // SQLite and a Redis Cluster
 
 	people    = 6
@@ -95,6 +97,8 @@ func (s *system) openStore(ctx context.Context) error {
 		return s.openServers(ctx)
 	case disk:
 		return s.openVolumes()
+	case full:
+		return s.openFull(ctx)
 	case cluster:
 		c, err := servers.StartCluster(ctx)
 		if err != nil {
@@ -115,6 +119,22 @@ func (s *system) openVolumes() (err error) {
 	}
 	s.cfg.Databases = launch.Databases{IDP: "sqlite:" + filepath.Join(s.cfg.Dir, "idp", "idp.db"), Cases: "sqlite:" + filepath.Join(s.cfg.Dir, "cases", "cases.db")}
 	return nil
+}
+
+// openFull starts PostgreSQL on a volume, which everybody may look for: the server is somebody else where we are root.
+func (s *system) openFull(ctx context.Context) (err error) {
+	home, err := os.MkdirTemp("", "ellis-full-")
+	if err != nil {
+		return err
+	}
+	if s.idpVolume, err = mountVolume(home); err != nil {
+		return err
+	}
+	if s.pg, err = servers.StartPairIn(ctx, home); err != nil {
+		return err
+	}
+	s.cfg.Databases = launch.Databases{IDP: s.pg.DSN(launch.IDP), Cases: s.pg.DSN(launch.CaseService)}
+	return s.pg.Primary().Create(ctx, launch.IDP, launch.CaseService)
 }
 
 // openServers starts PostgreSQL and Redis.

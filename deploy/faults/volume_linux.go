@@ -8,18 +8,21 @@ import (
 	"syscall"
 )
 
+const capSysAdmin = 21 // capabilities(7): what mounting takes
+
 // ownMounts is the variable that says that this process was started with mounts of its own.
 const ownMounts = "ELLIS_FAULTS_OWN_MOUNTS"
 
 // withMounts runs a command in a mount namespace of its own, so that what it mounts is nobody else's and goes with it. Where we
-// are not root, it takes itself for root there.
+// are not root, it stays who it is, and may mount there.
 func withMounts(cmd *exec.Cmd) error {
 	cmd.Env = append(os.Environ(), ownMounts+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() != 0 {
 		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.AmbientCaps = []uintptr{capSysAdmin}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}}
 	}
 	err := cmd.Run()
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) { // ENOSPC: no user namespace may be made
@@ -41,7 +44,7 @@ func mountVolume(path string) (*volume, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, err
 	}
-	if err := syscall.Mount("ellis-faults", path, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", volumeSize)); err != nil {
+	if err := syscall.Mount("ellis-faults", path, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0711", volumeSize)); err != nil {
 		return nil, fmt.Errorf("mounting a volume of limited size: %w", err)
 	}
 	return &volume{path}, nil
@@ -68,5 +71,7 @@ func (v *volume) resize(bytes uint64) error {
 	return syscall.Mount("", v.path, "", syscall.MS_REMOUNT, fmt.Sprintf("size=%d", bytes))
 }
 
-// close unmounts it.
-func (v *volume) close() error { return syscall.Unmount(v.path, syscall.MNT_DETACH) }
+// close unmounts it, and removes the folder that it was mounted at.
+func (v *volume) close() error {
+	return errors.Join(syscall.Unmount(v.path, syscall.MNT_DETACH), os.Remove(v.path))
+}

@@ -15,6 +15,12 @@ type Pair struct {
 
 // StartPair makes a primary and a standby that follows it. settings are name=value, of both.
 func StartPair(ctx context.Context, settings ...string) (p *Pair, err error) {
+	return StartPairIn(ctx, "", settings...)
+}
+
+// StartPairIn makes both in a folder; empty: somewhere. Where the folder is named, it may have little room: the log is written
+// in pieces of 1 MB.
+func StartPairIn(ctx context.Context, folder string, settings ...string) (p *Pair, err error) {
 	// A standby that lost its primary looks for it again soon, and finds what it missed meanwhile.
 	settings = append([]string{"wal_retrieve_retry_interval=200ms", "wal_keep_size=256MB"}, settings...)
 	p = &Pair{}
@@ -23,7 +29,7 @@ func StartPair(ctx context.Context, settings ...string) (p *Pair, err error) {
 			err = errors.Join(err, p.Stop())
 		}
 	}()
-	if p.nodes[0], err = StartPostgres(ctx, settings...); err != nil {
+	if p.nodes[0], err = startPostgresIn(ctx, folder, settings); err != nil {
 		return p, err
 	}
 	if p.nodes[1], err = p.nodes[0].Standby(ctx); err != nil {
@@ -69,6 +75,16 @@ func (p *Pair) Rebuild(ctx context.Context) error {
 		return err
 	}
 	return p.wait(ctx)
+}
+
+// Revive starts again whichever of both has ended.
+func (p *Pair) Revive(ctx context.Context) (err error) {
+	for _, n := range p.nodes {
+		if n.Ended() {
+			err = errors.Join(err, n.Start(ctx))
+		}
+	}
+	return err
 }
 
 // wait makes commits of the primary wait for the standby. The standby itself is told nothing of it: it got its settings before.

@@ -25,19 +25,28 @@ const (
 type Postgres struct {
 	Port int
 
-	bin, dir string
-	settings []string
-	cmd      *exec.Cmd
-	gone     chan struct{}
+	bin, home, dir string // home: where dir is made
+	settings       []string
+	cmd            *exec.Cmd
+	gone           chan struct{}
 }
 
 // StartPostgres makes a cluster and starts it. settings are name=value.
 func StartPostgres(ctx context.Context, settings ...string) (*Postgres, error) {
-	p, err := newPostgres(settings)
+	return startPostgresIn(ctx, "", settings)
+}
+
+func startPostgresIn(ctx context.Context, folder string, settings []string) (*Postgres, error) {
+	p, err := newPostgres(folder, settings)
 	if err != nil {
 		return nil, err
 	}
-	if err = p.run(ctx, "initdb", "-D", p.data(), "-A", "trust", "-U", superuser, "-E", "UTF8", "--locale=C", "--no-sync"); err == nil {
+	args := []string{"-D", p.data(), "-A", "trust", "-U", superuser, "-E", "UTF8", "--locale=C", "--no-sync"}
+	if folder != "" {
+		args = append(args, "--wal-segsize=1")
+		p.settings = append(p.settings, "min_wal_size=2MB", "max_wal_size=8MB")
+	}
+	if err = p.run(ctx, "initdb", args...); err == nil {
 		err = p.Start(ctx)
 	}
 	if err != nil {
@@ -46,15 +55,15 @@ func StartPostgres(ctx context.Context, settings ...string) (*Postgres, error) {
 	return p, nil
 }
 
-func newPostgres(settings []string) (p *Postgres, err error) {
-	p = &Postgres{settings: settings}
+func newPostgres(folder string, settings []string) (p *Postgres, err error) {
+	p = &Postgres{home: folder, settings: settings}
 	if p.bin, err = postgresPrograms(); err != nil {
 		return nil, err
 	}
 	if p.Port, err = freePort(); err != nil {
 		return nil, err
 	}
-	if p.dir, err = os.MkdirTemp("", "ellis-pg-"); err != nil {
+	if p.dir, err = os.MkdirTemp(folder, "ellis-pg-"); err != nil {
 		return nil, err
 	}
 	if err := ownedByServer(p.dir); err != nil {
@@ -69,7 +78,7 @@ const standbyName = "standby"
 // Standby makes another cluster that follows p by streaming replication, under the name "standby": what
 // synchronous_standby_names of p may ask for.
 func (p *Postgres) Standby(ctx context.Context) (*Postgres, error) {
-	s, err := newPostgres(p.settings)
+	s, err := newPostgres(p.home, p.settings)
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +169,16 @@ func (p *Postgres) DSN(name string) string {
 
 // Pid is the process of the server; its children are those of the connections.
 func (p *Postgres) Pid() int { return p.cmd.Process.Pid }
+
+// Ended reports whether the server has ended by itself, as it does where its log finds no room.
+func (p *Postgres) Ended() bool {
+	select {
+	case <-p.gone:
+		return true
+	default:
+		return false
+	}
+}
 
 // Kill ends every process of the server at once, without a checkpoint, as a crash would.
 func (p *Postgres) Kill() error {
