@@ -85,7 +85,7 @@ func TestAttempt_IsSealedForOneSignInAndCountsOnce(t *testing.T) {
 		return false
 	}})
 	for what, tamper := range map[string]func(b *browser, name, value string){
-		"altered":    func(b *browser, name, value string) { b.setCookie(name, "A"+value[1:]) },
+		"altered":    func(b *browser, name, value string) { b.setCookie(name, value[1:]+value[:1]) },
 		"cut":        func(b *browser, name, value string) { b.setCookie(name, value[:20]) },
 		"no base64":  func(b *browser, name, _ string) { b.setCookie(name, "%%%") },
 		"of another": func(b *browser, name, _ string) { b.setCookie(name, other(w)) },

@@ -140,7 +140,7 @@ func TestEnrolment_ShowsOneSeedUntilItEnds(t *testing.T) {
 		account, token string
 		at             time.Time
 	}{
-		"late": {"acc_1", e.Token, now.Add(15 * time.Minute)}, "somebody else": {"acc_2", e.Token, now}, "none": {"acc_1", "", now}, "altered": {"acc_1", "A" + e.Token[1:], now}, "cut": {"acc_1", e.Token[:40], now},
+		"late": {"acc_1", e.Token, now.Add(15 * time.Minute)}, "somebody else": {"acc_2", e.Token, now}, "none": {"acc_1", "", now}, "altered": {"acc_1", e.Token[1:] + e.Token[:1], now}, "cut": {"acc_1", e.Token[:40], now},
 		"no base64": {"acc_1", "!!", now},
 	} {
 		if _, err := factor.Resume(s, c.account, c.token, "x", "x", c.at); !errors.Is(err, factor.ErrEnrolmentExpired) {

@@ -97,7 +97,7 @@ func TestAttack_D17_FormTokensAreBound(t *testing.T) {
 		"another browser":       {check(token, "profile", &http.Cookie{Name: seed.Name, Value: strings.Repeat("A", 43)}), false},
 		"a planted second":      {check(token, "profile", seed, &http.Cookie{Name: seed.Name, Value: "x"}), false},
 		"none":                  {check("", "profile", seed), false},
-		"altered":               {check("A"+token[1:], "profile", seed), false},
+		"altered":               {check(token[1:]+token[:1], "profile", seed), false},
 		"a short seed":          {check(token, "profile", &http.Cookie{Name: seed.Name, Value: ""}), false},
 		"the name without host": {check(token, "profile", &http.Cookie{Name: "idp_csrf", Value: seed.Value}), false},
 	} {
