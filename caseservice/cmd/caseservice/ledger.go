@@ -17,7 +17,7 @@ import (
 )
 
 func newLedgerCommand() *cobra.Command {
-	return group("ledger", "Read and verify who looked at what", newLedgerTraceCommand(), newLedgerVerifyCommand(), newLedgerTailCommand(), newLedgerExportCommand())
+	return group("ledger", "Read and verify who looked at what", newLedgerTraceCommand(), newLedgerVerifyCommand(), newLedgerTailCommand(), newLedgerExportCommand(), newLedgerBeginCommand())
 }
 
 // withLedger opens the ledger of a database that exists.

@@ -69,7 +69,7 @@ func (s *settings) serve(ctx context.Context, key []byte, secret string, errOut 
 	m := newMetrics()
 	tracer := newTracer(s.traces, "case-api", namespace, log, m.registry)
 	defer tracer.Close()
-	store, err := sqlstore.Open(ctx, sqlstore.Options{Database: s.database, Role: "serve", Log: log, Observe: m.commit, Waited: m.waited, Trace: tracer.Commits()})
+	store, err := sqlstore.Open(ctx, sqlstore.Options{Database: s.database, Role: s.role(), Log: log, Observe: m.commit, Waited: m.waited, Trace: tracer.Commits()})
 	if err != nil {
 		return errors.Join(err, public.Close(), private.Close())
 	}

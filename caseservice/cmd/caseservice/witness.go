@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -21,7 +22,7 @@ type witnesses struct {
 }
 
 // witnesses opens the witnesses of serve, and refuses a database that must not be served: a copy that nobody accepted, or
-// one that has lost what a checkpoint of it signed. Used codes, lost claims and guesses would come back.
+// one that has lost what a checkpoint of it signed, or whose checkpoints are gone. Used codes, lost claims and guesses would come back.
 func (s *settings) witnesses(ctx context.Context, store *sqlstore.Store, key []byte, clk clock.Clock, log *slog.Logger) (*witnesses, error) {
 	w := &witnesses{log: log}
 	is, err := store.IsCopy(ctx)
@@ -45,22 +46,37 @@ func (s *settings) witnesses(ctx context.Context, store *sqlstore.Store, key []b
 	if err != nil {
 		return nil, err
 	}
-	last, kept, err := witness.Last(s.checkpoints, k)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.checkpoints, err)
-	}
-	if kept {
-		behind, err := last.Behind(ctx, store)
-		if err != nil {
-			return nil, err
-		}
-		if behind != "" {
-			return nil, fmt.Errorf("the database is older than the last signed checkpoint in %s (%s): it is a restored copy or was cut; serving it would bring used codes and lost claims back: run `caseservice restore --accept`", s.checkpoints, behind)
-		}
-	}
 	points := &witness.Checkpointer{Log: store, Key: k, Origin: s.audience, File: s.checkpoints, Now: clk.Now, SetBack: store.Halt, Accepted: store.Resume}
+	begins, err := points.Start(ctx, epoch.Tell)
+	if err != nil {
+		return nil, startable(err)
+	}
+	if begins {
+		log.Warn("a file of checkpoints is begun", "file", s.checkpoints)
+	}
 	w.points = witness.NewOutside("ledger checkpoints", clk.Now, witness.CheckpointLate, points.Once)
 	return w, nil
+}
+
+// startable says what to do where a database is not to be served beside its checkpoints.
+func startable(err error) error {
+	var behind *witness.Behind
+	var gone *witness.Gone
+	switch {
+	case errors.As(err, &behind):
+		return fmt.Errorf("%w: it is a restored copy or was cut; serving it would bring used codes and lost claims back: run `caseservice restore --accept`", err)
+	case errors.As(err, &gone):
+		return fmt.Errorf("%w: where a replica is added or the file is lost for good, make sure of the database with `caseservice ledger verify` and the other witnesses, then run `caseservice ledger begin --checkpoint-file %s`", err, gone.File)
+	}
+	return err
+}
+
+// role begins the name of the chain of serve.
+func (s *settings) role() string {
+	if s.checkpoints != "" {
+		return witness.Role
+	}
+	return "serve"
 }
 
 // keep keeps the witnesses until ctx ends.

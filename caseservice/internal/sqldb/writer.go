@@ -60,8 +60,9 @@ type writer struct {
 
 	entries []Entry // of the transaction, not stored yet
 
-	alone bool // what is tried bears no other replica's transaction beside it
-	doubt bool // nobody knows whether what was tried last was written
+	alone  bool // what is tried bears no other replica's transaction beside it
+	doubt  bool // nobody knows whether what was tried last was written
+	barred bool // the guard refused what was tried last
 }
 
 const (
@@ -263,7 +264,7 @@ func (w *writer) drop() {
 // try runs the jobs in one transaction. Each gets its own verdict in err; what it returns ended all of them, and nothing
 // of any was written unless the connection broke during COMMIT.
 func (w *writer) try(batch []*job) (err error) {
-	w.doubt = false
+	w.doubt, w.barred = false, false
 	if w.t == nil {
 		if err := w.connect(); err != nil {
 			return err
@@ -295,9 +296,7 @@ func (w *writer) try(batch []*job) (err error) {
 	}
 	if err != nil || lonely {
 		w.id, w.head = id, head
-		if undo := w.t.control("ROLLBACK"); undo != nil || errors.Is(err, errMoved) {
-			w.drop()
-		}
+		w.undo(err)
 		return err
 	}
 	if err = w.t.control("COMMIT"); err != nil {
@@ -305,6 +304,16 @@ func (w *writer) try(batch []*job) (err error) {
 		w.drop()
 	}
 	return err
+}
+
+// undo takes back what was tried, and lets go of a chain that may not be what it was.
+func (w *writer) undo(err error) {
+	if undo := w.t.control("ROLLBACK"); undo != nil || errors.Is(err, errMoved) {
+		w.drop()
+	}
+	if w.barred {
+		w.begin() // what comes when the guard lets it pass may follow another past
+	}
 }
 
 // prepare readies a transaction for its jobs: every one but those that take long holds the line.
@@ -322,7 +331,9 @@ func (w *writer) prepare(long bool) error {
 	if err := take(Line); err != nil || w.db.opt.Guard == nil {
 		return err
 	}
-	return w.db.opt.Guard(w.t)
+	err := w.db.opt.Guard(w.t)
+	w.barred = err != nil
+	return err
 }
 
 func (w *writer) applyAll(batch []*job) (err error) {

@@ -109,8 +109,12 @@ func assemble(ctx context.Context, s settings) (_ *provider, err error) {
 // openStore opens the database and sees to its schema.
 func (p *provider) openStore(ctx context.Context) error {
 	p.trace = newTracer(p.settings, p.metrics)
+	role := ""
+	if p.checkpoint != "" {
+		role = witness.Role
+	}
 	st, err := sqlstore.Open(ctx, p.database, sqlstore.Options{
-		Clock: p.clock, Log: p.log, Observe: commitObserver(p.metrics), Waited: waitObserver(p.metrics), Trace: p.trace.Commits(),
+		Role: role, Clock: p.clock, Log: p.log, Observe: commitObserver(p.metrics), Waited: waitObserver(p.metrics), Trace: p.trace.Commits(),
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 func newAudit() *cobra.Command {
 	cmd := &cobra.Command{Use: "audit", Short: "Verify, follow and trace the record of what was decided"}
 	databaseFlags(cmd.PersistentFlags())
-	cmd.AddCommand(newAuditVerify(), newAuditTail(), newAuditTrace(), newAuditExport())
+	cmd.AddCommand(newAuditVerify(), newAuditTail(), newAuditTrace(), newAuditExport(), newAuditBegin())
 	return cmd
 }
 
@@ -145,15 +146,7 @@ func readCheckpoints(cmd *cobra.Command, st *sqlstore.Store) ([]witness.Checkpoi
 	if err != nil {
 		return nil, err
 	}
-	ring, err := newRing(cmd, st)
-	if err != nil {
-		return nil, err
-	}
-	seed, err := ring.Secret("checkpoint")
-	if err != nil {
-		return nil, err
-	}
-	k, err := witness.NewKey(issuer.Hostname(), seed)
+	k, err := checkpointKey(cmd, st, issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +155,19 @@ func readCheckpoints(cmd *cobra.Command, st *sqlstore.Store) ([]witness.Checkpoi
 		err = fmt.Errorf("%s: no checkpoint is there: the name is wrong, or a witness is gone", file)
 	}
 	return points, err
+}
+
+// checkpointKey opens the key of checkpoints.
+func checkpointKey(cmd *cobra.Command, st *sqlstore.Store, issuer *url.URL) (*witness.Key, error) {
+	ring, err := newRing(cmd, st)
+	if err != nil {
+		return nil, err
+	}
+	seed, err := ring.Secret("checkpoint")
+	if err != nil {
+		return nil, err
+	}
+	return witness.NewKey(issuer.Hostname(), seed)
 }
 
 func newAuditExport() *cobra.Command {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	epochs "ellis.example/idp/internal/epoch"
 	"ellis.example/idp/internal/witness"
 )
 
@@ -29,8 +31,8 @@ func (p *provider) outside(ctx context.Context, key []byte) error {
 	return nil
 }
 
-// checkpoints prepares the signing of checkpoints, and refuses to go on with a database that is older than one of them:
-// what was spent or revoked since would come back.
+// checkpoints prepares the signing of checkpoints, and refuses to go on with a database that is older than one of them, or of
+// which nobody can say so any more: what was spent or revoked since would come back.
 func (p *provider) checkpoints(ctx context.Context, key []byte) error {
 	if p.checkpoint == "" {
 		return nil
@@ -39,20 +41,27 @@ func (p *provider) checkpoints(ctx context.Context, key []byte) error {
 	if err != nil {
 		return err
 	}
-	last, kept, err := witness.Last(p.checkpoint, k)
-	if err != nil {
-		return fmt.Errorf("%s: %w", p.checkpoint, err)
-	}
-	if kept {
-		behind, err := last.Behind(ctx, p.store)
-		if err != nil {
-			return err
-		}
-		if behind != "" {
-			return fmt.Errorf("the database is older than the last signed checkpoint in %s (%s): it is a restored copy or was cut; serving it would bring spent and revoked things back: run `idp restore --accept`", p.checkpoint, behind)
-		}
-	}
 	points := &witness.Checkpointer{Log: p.store, Key: k, Origin: p.issuer.String(), File: p.checkpoint, Now: p.clock.Now, SetBack: p.store.Halt, Accepted: p.store.Resume}
+	begins, err := points.Start(ctx, epochs.Tell)
+	if err != nil {
+		return startable(err)
+	}
+	if begins {
+		p.log.Warn("a file of checkpoints is begun", "file", p.checkpoint)
+	}
 	p.signs = witness.NewOutside("audit checkpoints", p.clock.Now, witness.CheckpointLate, points.Once)
 	return nil
+}
+
+// startable says what to do where a database is not to be served beside its checkpoints.
+func startable(err error) error {
+	var behind *witness.Behind
+	var gone *witness.Gone
+	switch {
+	case errors.As(err, &behind):
+		return fmt.Errorf("%w: it is a restored copy or was cut; serving it would bring spent and revoked things back: run `idp restore --accept`", err)
+	case errors.As(err, &gone):
+		return fmt.Errorf("%w: where a replica is added or the file is lost for good, make sure of the database with `idp audit verify` and the other witnesses, then run `idp audit begin --checkpoint-file %s`", err, gone.File)
+	}
+	return err
 }

@@ -396,12 +396,12 @@ func TestAuditVerify_SaysHowOldTheCopiesOutsideAre(t *testing.T) {
 	if got := report(); len(got) != 2 || got["checkpoint"].Lacks == 0 || got["export"].Lacks != got["checkpoint"].Lacks {
 		t.Errorf("%+v", got)
 	}
-	w.clock.Advance(-3 * time.Hour)
 	again := filepath.Join(w.dir, "old")
 	w.p.checkpoint = again
 	seed, err := w.p.ring.Secret("checkpoint")
 	w.must(err)
 	w.must(w.p.checkpoints(t.Context(), seed))
+	w.clock.Advance(-3 * time.Hour)
 	w.must(w.p.signs.Once(t.Context()))
 	if status, _ := w.command(nil, append(slices.Clone(args), "--checkpoint-file", again)...); status != exitOK {
 		t.Errorf("old, and nothing is lacking: status %d", status)

@@ -41,7 +41,7 @@ func TestCheckpoints_AWriterThatWasCutOffKeepsNobodyFromStarting(t *testing.T) {
 		w.must(w.restarted(w.file, file))
 		w.must(w.restarted(w.file, file)) // what was appended behind it is read back
 	}
-	wrong := strings.Replace(string(whole), "\nwrt_", "\nwrt_x", 1)
+	wrong := strings.Replace(string(whole), "\nwit_", "\nwit_x", 1)
 	now, err := os.ReadFile(file)
 	w.must(err)
 	w.must(os.WriteFile(file, append(now, wrong...), 0o600))

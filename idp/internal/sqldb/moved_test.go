@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,4 +91,34 @@ func TestCommit_AChainWhoseRowIsAnothersIsLeft(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a guard refused may have been set back meanwhile: what comes behind it is in a chain of its own.
+func TestCommit_BeginsAChainBehindWhatAGuardRefused(t *testing.T) {
+	onBoth(t, func(t *testing.T, dsn string) {
+		var refuse atomic.Bool
+		refused := errors.New("set back")
+		db, err := Open(t.Context(), dsn, Options{Migrations: migrations, Chain: events{}, Guard: func(*Tx) error {
+			if refuse.Load() {
+				return refused
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		_, err = db.Migrate(t.Context())
+		report(t, errors.Join(err, add(t.Context(), db, "a", ""), add(t.Context(), db, "b", "")))
+		old := db.w.head.Writer
+		refuse.Store(true)
+		if err := add(t.Context(), db, "c", ""); !errors.Is(err, refused) {
+			t.Errorf("the guard: %v", err)
+		}
+		report(t, open(t, dsn).Maintain(t.Context(), setBack))
+		refuse.Store(false)
+		if report(t, add(t.Context(), db, "d", "")); db.w.head.Writer == old || db.w.head.Seq != 1 {
+			t.Errorf("it goes on at %+v", db.w.head)
+		}
+	})
 }

@@ -19,9 +19,10 @@ import (
 type Options struct {
 	Clock    clock.Clock
 	Log      *slog.Logger
-	Existing bool // a missing SQLite file is an error, not a new database
-	MaxQueue int  // units waiting for the writer before Commit answers Unavailable
-	MaxBatch int  // units in one transaction
+	Role     string // begins the name of this process's chain; "": that of sqldb
+	Existing bool   // a missing SQLite file is an error, not a new database
+	MaxQueue int    // units waiting for the writer before Commit answers Unavailable
+	MaxBatch int    // units in one transaction
 	Observe  func(units int, took time.Duration)
 	Waited   func(time.Duration) // told of each commit how long its first unit had waited
 	Trace    func(ctx context.Context) func(units int, err error)
@@ -59,7 +60,7 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	}
 	w := newWatch(opt.Clock)
 	db, err := sqldb.Open(ctx, dsn, sqldb.Options{
-		Guard: guard(w), Migrations: steps, Chain: auditChain{}, Existing: opt.Existing, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch,
+		Guard: guard(w), Migrations: steps, Chain: auditChain{}, Role: opt.Role, Existing: opt.Existing, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch,
 		Observe: opt.Observe, Waited: opt.Waited, Trace: opt.Trace,
 	})
 	if err != nil {
