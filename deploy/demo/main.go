@@ -101,6 +101,7 @@ type demo struct {
 	root           string
 	cfg            launch.Config
 	mailboxPort    int
+	resumed        bool                  // everything was made by an earlier run
 	at             []launch.ServicePorts // of the replicas; empty: there is one of each, and no load balancer
 	group          *launch.Group
 	procs          []*launch.Process

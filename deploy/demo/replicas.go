@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 
 	"ellis.example/deploy/internal/balance"
@@ -22,10 +24,31 @@ func (d *demo) startReplicas(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := d.beginCheckpoints(ctx); err != nil {
+		return err
+	}
 	if err := d.startTogether(ctx, idp); err != nil {
 		return err
 	}
 	return d.startTogether(ctx, append(api, portal...))
+}
+
+// beginCheckpoints begins the files of checkpoints of replicas that an earlier run did not have: the provider would miss them.
+// That of the first replica was there, and is missed for good reason.
+func (d *demo) beginCheckpoints(ctx context.Context) error {
+	if !d.resumed {
+		return nil
+	}
+	for i, at := range d.at[1:] {
+		c := d.cfg.Replica(i+2, at)
+		if _, err := os.Stat(c.Checkpoints()); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if _, err := c.Command(ctx, c.IDP, "audit", "begin"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // service is which service a process is of: idp-2 is one of idp.

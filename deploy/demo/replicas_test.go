@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,6 +59,12 @@ func (l *speech) String() string {
 
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
+	pg, redis := startServers(t)
+	return over(t, pg, options{json: true, ephemeral: true, postgres: pg.DSN("postgres"), redis: redis.URL(), replicas: 2})
+}
+
+func startServers(t *testing.T) (*servers.Postgres, *servers.Redis) {
+	t.Helper()
 	pg, err := servers.StartPostgres(t.Context(), "fsync=off", "shared_buffers=64MB")
 	if err != nil {
 		t.Fatal(err)
@@ -68,9 +75,15 @@ func startCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = redis.Stop() })
+	return pg, redis
+}
+
+// over starts a demo over a server.
+func over(t *testing.T, pg *servers.Postgres, o options) *cluster {
+	t.Helper()
 	out, in := io.Pipe()
 	c := &cluster{T: t, pg: pg, said: &speech{}, ended: make(chan error, 1)}
-	c.d = &demo{options: options{json: true, ephemeral: true, postgres: pg.DSN("postgres"), redis: redis.URL(), replicas: 2}, stdout: in, stderr: c.said}
+	c.d = &demo{options: o, stdout: in, stderr: c.said}
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	go func() {
@@ -117,6 +130,23 @@ func TestDemo_ReplicasGoOnThroughRestartsAndDeaths(t *testing.T) {
 	c.goOn(zombie)
 	c.kill(zombie, func() { c.checkTokens(t, w, c.Clients[2], 2) })
 	c.mailComes("early@example.com", stopped)
+	c.end()
+}
+
+// TestDemo_ReplicasMayBeAdded runs over the same data with one of each service first and with two after it.
+func TestDemo_ReplicasMayBeAdded(t *testing.T) {
+	t.Parallel()
+	pg, redis := startServers(t)
+	o := options{json: true, dir: filepath.Join(t.TempDir(), "data"), postgres: pg.DSN("postgres"), redis: redis.URL(), replicas: 1}
+	c := over(t, pg, o)
+	c.end()
+	o.replicas = 2
+	c = over(t, pg, o)
+	c.seesCases(c.signIn(t, c.People[0]))
+	out, err := c.d.cfg.Command(t.Context(), c.d.cfg.IDP, "audit", "tail", "--lines", "1000")
+	if err != nil || strings.Count(string(out), "checkpoints.begun") != 1 {
+		t.Errorf("%v: %s", err, out)
+	}
 	c.end()
 }
 
@@ -359,6 +389,9 @@ func (c *cluster) end() {
 		}
 	case <-time.After(time.Minute):
 		c.Fatal("the demo does not end")
+	}
+	if !c.d.ephemeral {
+		return // its databases stay
 	}
 	left, err := c.pg.SQL(context.WithoutCancel(c.Context()), "postgres", "SELECT datname FROM pg_database WHERE datname LIKE 'ellis_demo_%'")
 	if err != nil || left != "" {

@@ -35,6 +35,7 @@ func (d *demo) seed(ctx context.Context, data *data) error {
 		return err
 	}
 	fresh := data.state.Seeded.IsZero()
+	d.resumed = !fresh
 	if fresh {
 		d.say("making people, clients and cases")
 	}

@@ -142,9 +142,9 @@ func (c Config) DataSources() Databases {
 	return Databases{IDP: c.idpDatabase(), Cases: c.caseDatabase()}
 }
 
-// checkpoints is the file of signed checkpoints. Each replica has its own, as if it was on a machine of its own: each is a
+// Checkpoints is the file of signed checkpoints. Each replica has its own, as if it was on a machine of its own: each is a
 // witness by itself.
-func (c Config) checkpoints() string {
+func (c Config) Checkpoints() string {
 	if c.replica > 1 {
 		return c.path("checkpoints-" + strconv.Itoa(c.replica))
 	}
@@ -156,7 +156,7 @@ func (c Config) IDPSpec() Spec {
 	return c.spec(IDP, c.Binaries.IDP, c.listens().IDP, c.listens().IDPPrivate, "serve",
 		"--issuer", c.Issuer(),
 		"--smtp-url", c.smtpURL(), "--mail-from", mailFrom,
-		"--kek-file", c.SecretFile(kek), "--pepper-file", c.SecretFile(pepper), "--checkpoint-file", c.checkpoints())
+		"--kek-file", c.SecretFile(kek), "--pepper-file", c.SecretFile(pepper), "--checkpoint-file", c.Checkpoints())
 }
 
 // CaseAPISpec starts the case API.
@@ -210,7 +210,7 @@ func (c Config) stores(name string) (env []string) {
 // needs no flags.
 func (c Config) CommandEnv() []string {
 	return []string{
-		"IDP_DATABASE=" + c.idpDatabase(), "IDP_ISSUER=" + c.Issuer(), "IDP_CHECKPOINT_FILE=" + c.checkpoints(),
+		"IDP_DATABASE=" + c.idpDatabase(), "IDP_ISSUER=" + c.Issuer(), "IDP_CHECKPOINT_FILE=" + c.Checkpoints(),
 		"IDP_KEK_FILE=" + c.SecretFile(kek), "IDP_PEPPER_FILE=" + c.SecretFile(pepper), "IDP_SMTP_URL=" + c.smtpURL(), "IDP_MAIL_FROM=" + mailFrom,
 		"IDP_URL=" + c.Admin(), // what `idp healthcheck` asks
 		"CASESERVICE_DATABASE=" + c.caseDatabase(), "CASESERVICE_ISSUER=" + c.Issuer(), "CASESERVICE_AUDIENCE=" + c.CaseAPI(),
