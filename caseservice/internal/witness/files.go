@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ellis.example/caseservice/internal/chain"
 )
@@ -18,9 +19,15 @@ type Files struct {
 	Lost  []string     // those that are not there, or hold none
 
 	key    *Key
-	last   map[string]Checkpoint // by name
+	files  map[string]inFile // by name
 	signed map[chain.Head]bool   // what any checkpoint of any file ever said
 	places map[place]bool        // and of which records
+}
+
+// inFile is what a file says of restores.
+type inFile struct {
+	latest  time.Time  // of all its checkpoints
+	restore Checkpoint // the last that counts
 }
 
 // place is where a record stands.
@@ -31,7 +38,7 @@ type place struct {
 
 // OpenFiles verifies and reads every checkpoint of each file. Errors: those of ReadAll, with the name of the file.
 func OpenFiles(names []string, k *Key) (Files, error) {
-	f := Files{Names: names, key: k, last: map[string]Checkpoint{}, signed: map[chain.Head]bool{}, places: map[place]bool{}}
+	f := Files{Names: names, key: k, files: map[string]inFile{}, signed: map[chain.Head]bool{}, places: map[place]bool{}}
 	for _, name := range names {
 		c, kept, err := Last(name, k)
 		if err != nil {
@@ -45,13 +52,18 @@ func OpenFiles(names []string, k *Key) (Files, error) {
 		if err != nil {
 			return f, fmt.Errorf("%s: %w", name, err)
 		}
-		if c.Epoch > 0 && all[len(all)-1].Epoch == 0 { // an earlier restore was appended again
-			c = allOf(all)
+		whole, in := allOf(all), inFile{}
+		if c.Epoch > 0 && all[len(all)-1].Epoch == 0 || stand(c.Heads).lacks(stand(whole.Heads)) { // an earlier one was appended again
+			c = whole
 		}
-		f.Last, f.last[name] = append(f.Last, c), c
 		for _, c := range all {
 			f.learn(c)
+			if c.Epoch > 0 {
+				in.restore = c
+			}
 		}
+		in.latest = whole.At
+		f.Last, f.files[name] = append(f.Last, c), in
 	}
 	return f, nil
 }
@@ -156,15 +168,21 @@ func (f Files) SetBack(ctx context.Context, log Log, d Database, l Lost) (bool, 
 	return false, nil
 }
 
-// Sign appends the checkpoint of an acceptance to every file that does not have it.
+// Sign appends the checkpoint of an acceptance to every file that does not have it. It is dated later than whatever stands in the
+// file, also where the clock is behind those that signed there: by that it is told from an older one that is appended again.
 func (f Files) Sign(c Checkpoint) error {
-	text, err := f.key.Sign(c)
-	if err != nil {
-		return err
-	}
 	for _, name := range f.Names {
-		if was := f.last[name]; was.Epoch == c.Epoch && was.At.Equal(c.At) {
+		in := f.files[name]
+		if was := in.restore; was.Epoch == c.Epoch && !stand(c.Heads).lacks(stand(was.Heads)) {
 			continue
+		}
+		c := c
+		if !c.At.After(in.latest) {
+			c.At = in.latest.Add(time.Microsecond)
+		}
+		text, err := f.key.Sign(c)
+		if err != nil {
+			return err
 		}
 		if err := Append(name, text); err != nil {
 			return err

@@ -112,8 +112,8 @@ func whole(f *os.File) (int64, error) {
 	return 0, nil
 }
 
-// Last verifies the last whole checkpoint of a file, with the heads of all chains; ok is false when there is none. It takes
-// the same time however long the file is.
+// Last verifies the last whole checkpoint of a file, with the heads of all chains; ok is false when there is none. Where one before
+// it is dated later, it has the heads that this one knows beyond it. It takes the same time however long the file is.
 func Last(file string, k *Key) (c Checkpoint, ok bool, err error) {
 	f, err := os.Open(file) //nolint:gosec // the operator names the file
 	if errors.Is(err, os.ErrNotExist) {
@@ -127,7 +127,10 @@ func Last(file string, k *Key) (c Checkpoint, ok bool, err error) {
 	if err != nil || end == 0 {
 		return c, false, err
 	}
-	if c, _, err = last(f, end, k); err != nil {
+	if c, _, err = last(f, end, k); err == nil {
+		c, err = k.ahead(f, end, c)
+	}
+	if err != nil {
 		return Checkpoint{}, false, err
 	}
 	return c, true, nil

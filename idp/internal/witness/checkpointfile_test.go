@@ -3,6 +3,7 @@ package witness_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -171,8 +172,10 @@ func TestAppend_OneOfManyAtATime(t *testing.T) {
 	}
 	close(start)
 	wg.Wait()
-	if n := len(kept(t, file, k)); n != len(texts) {
-		t.Errorf("%d of %d are there", n, len(texts))
+	all, err := witness.ReadAll(file, k)
+	last, _, bad := witness.Last(file, k) // knows the one that is dated last, too
+	if err = errors.Join(err, bad); err != nil || len(all) != len(texts) || last.Heads[0].Seq != int64(len(texts)) {
+		t.Errorf("%d of %d are there, the last knows %v: %v", len(all), len(texts), last.Heads, err)
 	}
 }
 

@@ -143,7 +143,7 @@ func (h *house) accept(command string, knew, signed bool) {
 	rows := h.rows[command]
 	_, h.accepted, _ = tell(rows[len(rows)-1])
 	if heads, _ := h.Heads(h.Context()); signed {
-		h.sign(witness.Checkpoint{At: h.now, Heads: heads, Epoch: s.Epoch})
+		h.must(h.files().Sign(witness.Checkpoint{At: h.now, Heads: heads, Epoch: s.Epoch}))
 	}
 }
 
@@ -242,6 +242,7 @@ func TestReadLater_WhatWasSignedWithoutAnAcceptanceMayBeOfAnotherPast(t *testing
 	h.restore(first, holds)
 	h.wants("a later one, of another past", "the export of writer cmd_2 ends at 0")
 	heads, _ = h.Heads(t.Context())
+	h.points += "2"
 	h.sign(witness.Checkpoint{At: holds.At.Add(-time.Hour), Heads: append(heads, chain.Head{Writer: "srv_c", Seq: 1})})
 	h.wants("a later one, by a clock that was set back", "the export of writer srv_c ends at 0")
 }

@@ -22,7 +22,13 @@ type replicas struct {
 
 func newReplicas(t *testing.T) *replicas {
 	t.Helper()
-	b, c := crowd(t, 20)
+	return newReplicasOf(t, 20)
+}
+
+// newReplicasOf has a record of so many writers.
+func newReplicasOf(t *testing.T, writers int) *replicas {
+	t.Helper()
+	b, c := crowd(t, writers)
 	r := &replicas{T: t, book: b, now: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)}
 	for i := range r.points {
 		r.points[i] = &witness.Checkpointer{
