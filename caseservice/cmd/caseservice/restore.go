@@ -151,7 +151,7 @@ func (s *restoring) accepted(ctx context.Context, key []byte) (done acceptance, 
 	if err != nil {
 		return done, err
 	}
-	if done.Signed, err = l.onlySign(ctx, store, o); err != nil {
+	if done.Signed, err = l.OnlySign(ctx, store, o); err != nil {
 		return done, err
 	}
 	e := l.epoch

@@ -148,7 +148,14 @@ func TestRestore_RunAgainTheCaseServiceOnlySigns(t *testing.T) {
 		r.ok(nil, "ledger", "verify", "--checkpoint-file", r.points, "--code-key-file", f.key)
 		r.witnessed()
 	}
+	r.ok(nil, "case", "assign", f.cases[3].Receipt, "--sub", "ana")
+	r.witnessed()
 	var done acceptance
+	if r.ok(&done, append(slices.Clone(accept), "--checkpoint-file", f.write("fourth", string(text)))...); done.Epoch != 1 || !done.Signed {
+		t.Errorf("it went on, and all of that is exported: %+v", done)
+	}
+	r.ok(nil, "ledger", "verify", "--checkpoint-file", filepath.Join(f.dir, "fourth"), "--code-key-file", f.key)
+	done = acceptance{}
 	if r.ok(&done, append(accept, "--checkpoint-file", third, "--accept-in-use")...); done.Epoch != 2 || done.Signed || tries() != 1 || done.Unused != "known" {
 		t.Errorf("it was served since: %+v, %d tries", done, tries())
 	}

@@ -43,14 +43,10 @@ func (s *restoring) outside(codeKey []byte) (f witness.Files, origin string, err
 
 // lostTime is what is known of a restored database and of the time that it has lost.
 type lostTime struct {
-	witness.Database
-	witness.Lost
+	witness.Restored
 
-	plan   epoch.Replay
-	epoch  epoch.Epoch
-	latest bool      // nothing is recorded behind the acceptance that began its epoch
-	lostAt time.Time // as the operator says; zero: nobody does
-	gap    string
+	plan  epoch.Replay
+	epoch epoch.Epoch
 }
 
 // readLost looks at a restored database, its checkpoints and the export of its ledger.
@@ -66,7 +62,7 @@ func (s *restoring) readLost(ctx context.Context, store *sqlstore.Store, o witne
 		return l, err
 	}
 	if s.ledger == "" {
-		l.gap, l.Until = "no exported ledger is named (--ledger)", l.Last
+		l.Gap, l.Until = "no exported ledger is named (--ledger)", l.Last
 		return l, l.readLostAt(s.lostAt)
 	}
 	if l.Lost, err = o.ReadLater(s.ledger, l.Database, epoch.Tell); err != nil {
@@ -80,33 +76,16 @@ func (s *restoring) readLost(ctx context.Context, store *sqlstore.Store, o witne
 		}
 		later = append(later, e)
 	}
-	l.plan, l.gap = epoch.Later(later), o.Gap(l.Database, l.Lost)
+	l.plan, l.Gap = epoch.Later(later), o.Gap(l.Database, l.Lost)
 	return l, l.readLostAt(s.lostAt)
 }
 
-// readLostAt reads when the database was in use last, which nobody knows but the operator. Errors: *config.Error.
-func (l *lostTime) readLostAt(text string) (err error) {
-	if text == "" {
-		return nil
-	}
-	if l.lostAt, err = time.Parse(time.RFC3339, text); err != nil || l.lostAt.After(l.Now) {
-		return &config.Error{Where: "--lost-at", Problem: "write a time that has been, as 2026-11-28T05:59:00Z"}
-	}
-	if l.Until.After(l.lostAt.Add(witness.Patience)) {
-		return &config.Error{Where: "--lost-at", Problem: "the database was still in use at " + l.Until.UTC().Format(time.RFC3339) + ", as its ledger says"}
+// readLostAt reads when the database was in use last. Errors: *config.Error.
+func (l *lostTime) readLostAt(text string) error {
+	if err := l.ReadLostAt(text); err != nil {
+		return &config.Error{Where: "--lost-at", Problem: err.Error()}
 	}
 	return nil
-}
-
-// stopped says that the witnesses may have stopped before the database was lost, or "".
-func (l *lostTime) stopped() string {
-	if !l.lostAt.IsZero() {
-		return l.Stopped(l.lostAt)
-	}
-	if why := l.Stopped(l.Now); why != "" {
-		return why + ", where --lost-at does not say less"
-	}
-	return ""
 }
 
 // readAccepted finds the acceptance that began the epoch of the database, and when its last entry was.
@@ -122,55 +101,39 @@ func (l *lostTime) readAccepted(ctx context.Context, store *sqlstore.Store) erro
 	accepts, err := store.Since(ctx, l.epoch.At.Add(-time.Second), epoch.ActAccept)
 	for _, e := range accepts {
 		if a := epoch.Acceptance(e); a != nil && a.Epoch == l.epoch.N {
-			l.Accepted, l.latest = a, a.Writer == last[0].Writer && a.Seq == last[0].Seq
+			l.Accepted, l.Latest = a, a.Writer == last[0].Writer && a.Seq == last[0].Seq
 		}
 	}
 	return err
 }
 
-// onlySign reports whether the database was accepted already, nothing was lost since, and that is only not signed everywhere.
-func (l *lostTime) onlySign(ctx context.Context, store *sqlstore.Store, o witness.Files) (bool, error) {
-	if l.Accepted == nil || !l.latest || len(l.Records) > 0 || l.stopped() != "" {
-		return false, nil
-	}
-	if is, err := store.IsCopy(ctx); err != nil || is {
-		return false, err
-	}
-	return o.Unsigned(ctx, store, l.Database)
-}
-
 // errInUse is returned where an acceptance would stop claims over a database that seems to be the one in use.
 var errInUse = &config.Error{Where: "--accept", Problem: "nothing shows that this database was restored: it is no copy, and lacks nothing that was signed or exported; accepting it would stop claims for an hour, for nothing; if it was restored all the same, or that is meant, say so with --accept-in-use"}
 
-// restored demands that something shows that the database was restored, or that the operator says to go on. A server that was
-// restored to a point in time has no mark: there, what was signed or exported is missing.
+// restored demands that something shows that the database was restored, or that the operator says to go on.
 func (s *restoring) restored(ctx context.Context, store *sqlstore.Store, l lostTime, o witness.Files) error {
 	if s.inUse {
 		return nil
 	}
-	if is, err := store.IsCopy(ctx); err != nil || is {
-		return err
+	shown, err := l.Shown(ctx, store, o)
+	if err == nil && !shown {
+		err = errInUse
 	}
-	if is, err := o.SetBack(ctx, store, l.Database, l.Lost); err != nil || is {
-		return err
-	}
-	return errInUse
+	return err
 }
 
 // request says how to accept. Where what is known may not be all, the operator has to say what to do about it. Errors:
 // *config.Error.
 func (s *restoring) request(l lostTime, o witness.Files) (q epoch.Request, err error) {
 	q = epoch.Request{
-		Entry: operation(epoch.ActAccept), Replay: l.plan, Lost: max(o.Behind(l.Database), l.plan.Events), Since: l.Last, Told: l.Until, Read: l.Read, LostAt: l.lostAt,
+		Entry: operation(epoch.ActAccept), Replay: l.plan, Lost: max(o.Behind(l.Database), l.plan.Events), Since: l.Last, Told: l.Until, Read: l.Read, LostAt: l.LostAt,
 	}
-	if l.gap == "" {
-		l.gap = l.stopped()
-	}
-	if l.gap == "" {
+	doubt := l.Doubt()
+	if doubt == "" {
 		return q, nil
 	}
 	if s.unknown == "" {
-		return q, &config.Error{Where: "--unknown", Problem: fmt.Sprintf("nobody can know which claim codes were used: %s; say whether those that look unused end or are kept", l.gap)}
+		return q, &config.Error{Where: "--unknown", Problem: fmt.Sprintf("nobody can know which claim codes were used: %s; say whether those that look unused end or are kept", doubt)}
 	}
 	q.Unknown, q.EndCodes = true, s.unknown == "end"
 	return q, nil

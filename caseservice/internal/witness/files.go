@@ -19,9 +19,9 @@ type Files struct {
 	Lost  []string     // those that are not there, or hold none
 
 	key    *Key
-	files  map[string]inFile // by name
-	signed map[chain.Head]bool   // what any checkpoint of any file ever said
-	places map[place]bool        // and of which records
+	files  map[string]inFile   // by name
+	signed map[chain.Head]bool // what any checkpoint of any file ever said
+	places map[place]bool      // and of which records
 }
 
 // inFile is what a file says of restores.

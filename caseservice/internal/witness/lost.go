@@ -46,6 +46,8 @@ type Lost struct {
 	Records []chain.Record // that the database lacks, in the order in which they were exported
 	Until   time.Time      // up to when the two know something
 	Read    Mark           // of the export
+	// Exported is up to when the export goes on behind the acceptance that began the epoch of the database; zero: it does not.
+	Exported time.Time
 
 	ends  map[string]int64 // where each writer ends that the two know
 	doubt string           // why the export cannot be all
@@ -94,9 +96,12 @@ func (f Files) ReadLater(file string, d Database, tell Tell) (Lost, error) {
 		r.forget() // it was exported before the acceptance, all of it
 	}
 	for _, at := range r.last {
-		if at.After(r.Until) && r.believes(at) {
-			r.Until = at
+		if at.After(r.Exported) && r.believes(at) {
+			r.Exported = at
 		}
+	}
+	if r.Exported.After(r.Until) {
+		r.Until = r.Exported
 	}
 	return r.Lost, r.compare(file, size)
 }

@@ -122,9 +122,10 @@ func accepted(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 		}
 		return w.Sign(witness.Checkpoint{Origin: issuer.String(), At: e.At, Heads: heads, Epoch: e.N})
 	}
-	if e, done, err := l.onlySign(ctx, st, w); err != nil {
+	if done, err := l.OnlySign(ctx, st, w); err != nil {
 		return err
 	} else if done {
+		e := l.epoch
 		if err := sign(e); err != nil {
 			return fmt.Errorf("the database is accepted, but that can still not be signed: run this again (%w)", err)
 		}

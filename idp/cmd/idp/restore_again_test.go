@@ -165,8 +165,13 @@ func TestRestore_RunAgainItOnlySigns(t *testing.T) {
 	fourth := w.copied(other, "fourth")
 	w.serveAgain(file, w.export)
 	w.ok(nil, "audit", "verify", "--database", "sqlite:"+file, "--issuer", w.issuer, "--kek-file", w.kek, "--checkpoint-file", w.points)
-	if w.ok(&done, w.accept(file, fourth, "--audit", w.export)...); done.Epoch != 3 || done.Signed || len(done.Locked) > 0 {
-		t.Errorf("something happened since: %+v", done)
+	if w.ok(&done, w.accept(file, fourth, "--audit", w.export)...); done.Epoch != 2 || !done.Signed {
+		t.Errorf("it went on, and all of that is exported: %+v", done)
+	}
+	w.ok(nil, "audit", "verify", "--database", "sqlite:"+file, "--issuer", w.issuer, "--kek-file", w.kek, "--checkpoint-file", fourth)
+	done = acceptance{}
+	if w.ok(&done, w.accept(file, w.copied(other, "fifth"), "--unknown", "keep")...); done.Epoch != 3 || done.Signed {
+		t.Errorf("it went on, and nothing says how far: %+v", done)
 	}
 }
 
@@ -203,13 +208,13 @@ func (r *restoring) signsOnlySoon(unsigned string) {
 	l.Heads, err = r.p.store.Heads(r.Context())
 	r.must(err)
 	for age, want := range map[time.Duration]bool{4 * time.Minute: true, 6 * time.Minute: false} {
-		l.Now, l.latest = l.Last.Add(age), true
+		l.Now, l.Latest = l.Last.Add(age), true
 		l.Until = l.Last
-		if _, signs, err := l.onlySign(r.Context(), r.p.store, files); err != nil || signs != want {
+		if signs, err := l.OnlySign(r.Context(), r.p.store, files); err != nil || signs != want {
 			r.Errorf("after %v: %v, %v", age, signs, err)
 		}
-		l.latest = false
-		if _, signs, err := l.onlySign(r.Context(), r.p.store, files); err != nil || signs {
+		l.Latest = false
+		if signs, err := l.OnlySign(r.Context(), r.p.store, files); err != nil || signs {
 			r.Errorf("after %v, and something happened since: %v, %v", age, signs, err)
 		}
 	}
