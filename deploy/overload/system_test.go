@@ -23,14 +23,15 @@ type system struct {
 	person             seed.Tokens
 }
 
-func newSystem(t *testing.T) *system {
+// newSystem starts everything. more are further flags of the provider.
+func newSystem(t *testing.T, more ...string) *system {
 	t.Helper()
 	built, err := launch.Built()
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &system{T: t, cfg: launch.Config{Binaries: built, Dir: t.TempDir(), Flags: map[string][]string{
-		launch.IDP:         launch.Unlimited("--drain-delay", "0s", "--log-level", "warn"),
+		launch.IDP:         launch.Unlimited(append(more, "--drain-delay", "0s", "--log-level", "warn")...),
 		launch.CaseService: {"--drain-delay", "0s", "--log-level", "warn"}, launch.Portal: {"--drain-delay", "0s", "--log-level", "warn"},
 	}}}
 	s.must(s.cfg.Prepare())

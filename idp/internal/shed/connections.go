@@ -138,9 +138,22 @@ func (c *Connections) admit(nc net.Conn) *conn {
 	return k
 }
 
-// makeRoom drops those that have waited longest until enough are left. c.mu is held.
+// makeRoom drops those that have waited longest until enough are left. As long as those that were never answered are more than half
+// of all, they make room for each other: a crowd that only connects costs nobody else a connection. c.mu is held.
 func (c *Connections) makeRoom(enough int) {
-	for _, w := range c.waiting(func(*conn) bool { return true }) {
+	list := c.waiting(func(*conn) bool { return true })
+	var strangers, known []waiter
+	for _, w := range list {
+		if w.answered.Load() {
+			known = append(known, w)
+		} else {
+			strangers = append(strangers, w)
+		}
+	}
+	if len(strangers) > c.limits.Connections/2 {
+		list = append(strangers, known...)
+	}
+	for _, w := range list {
 		if len(c.open) <= enough {
 			return
 		}
@@ -238,10 +251,11 @@ type connKey struct{}
 // conn is a connection that knows whether it waits for its client.
 type conn struct {
 	net.Conn
-	of     *Connections
-	since  atomic.Int64 // busy, dropped, or the turn at which it began to wait
-	held   atomic.Int64 // bytes of its request
-	headed atomic.Bool  // the header has arrived: what follows is body
+	of       *Connections
+	since    atomic.Int64 // busy, dropped, or the turn at which it began to wait
+	held     atomic.Int64 // bytes of its request
+	headed   atomic.Bool  // the header has arrived: what follows is body
+	answered atomic.Bool  // a request on it was answered, and the answer was taken
 }
 
 // connOf is the connection of a request, nil where nobody counts it.
@@ -280,6 +294,7 @@ func (k *conn) is(s http.ConnState) {
 		k.wait()
 	case http.StateIdle:
 		k.headed.Store(false)
+		k.answered.Store(true)
 		k.release()
 		k.wait()
 	case http.StateNew, http.StateHijacked, http.StateClosed: // Accept and Close know
