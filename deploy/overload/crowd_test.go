@@ -1,13 +1,16 @@
 package overload
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"os"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"ellis.example/deploy/internal/launch"
@@ -15,9 +18,6 @@ import (
 
 // crowd is hostile connections that are kept up: whoever is dropped comes again.
 type crowd struct {
-	size   int
-	stop   chan struct{}
-	all    sync.WaitGroup
 	up     atomic.Int64 // that are connected
 	dials  atomic.Int64
 	failed atomic.Int64 // connections that could not be made
@@ -47,17 +47,38 @@ func ways(port, body int) []way {
 	}
 }
 
-// gather keeps n hostile connections up to a port until disperse. body is the length of bodies that do not end.
-func gather(port, n, body int) *crowd {
-	c := &crowd{size: n, stop: make(chan struct{})}
+// crowdVar makes a process of this binary a crowd: the port that it goes to, how many they are, the length of bodies that do not
+// end, and the port of its private listener.
+const crowdVar = "CROWD"
+
+func TestMain(m *testing.M) {
+	var port, n, body, private int
+	if _, err := fmt.Sscan(os.Getenv(crowdVar), &port, &n, &body, &private); err == nil {
+		fmt.Fprintln(os.Stderr, new(crowd).run(port, n, body, private))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// run keeps the connections up until the process ends. It tells of them as a service would.
+func (c *crowd) run(port, n, body, private int) error {
 	var hundred []way
 	for _, w := range ways(port, body) {
 		hundred = append(hundred, slices.Repeat([]way{w}, w.share)...)
 	}
 	for i := range n {
-		c.all.Go(func() { c.keep(port, hundred[i%len(hundred)]) })
+		go c.keep(port, hundred[i%len(hundred)])
 	}
-	return c
+	m := http.NewServeMux()
+	m.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if c.dials.Load() < int64(n) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	m.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, "up %d\ndials %d\nfailed %d\n", c.up.Load(), c.dials.Load(), c.failed.Load())
+	})
+	return http.ListenAndServe(launch.Loopback(private), m)
 }
 
 func (c *crowd) keep(port int, w way) {
@@ -67,15 +88,11 @@ func (c *crowd) keep(port int, w way) {
 		} else {
 			c.sit(nc, w)
 		}
-		select {
-		case <-c.stop:
-			return
-		case <-time.After(comeAgain):
-		}
+		time.Sleep(comeAgain)
 	}
 }
 
-// sit sends text and waits until the server, or the end, closes the connection.
+// sit sends text and waits until the server closes the connection.
 func (c *crowd) sit(nc net.Conn, w way) {
 	if tcp, ok := nc.(*net.TCPConn); ok && w.deaf {
 		_ = tcp.SetReadBuffer(4 << 10)
@@ -83,36 +100,30 @@ func (c *crowd) sit(nc net.Conn, w way) {
 	c.dials.Add(1)
 	c.up.Add(1)
 	defer c.up.Add(-1)
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		_, _ = io.WriteString(nc, w.text) // it may be dropped meanwhile
-		if w.deaf {
-			<-c.stop
-			return
-		}
-		_, _ = io.Copy(io.Discard, nc)
-	}()
-	select {
-	case <-c.stop:
-	case <-gone:
+	_, _ = io.WriteString(nc, w.text) // it may be dropped meanwhile
+	if w.deaf {
+		select {} // to whatever the server does
 	}
+	_, _ = io.Copy(io.Discard, nc)
 	_ = nc.Close()
-	<-gone
 }
 
-// came waits until all were there once, and reports whether they were.
-func (c *crowd) came() bool {
-	for end := time.Now().Add(time.Minute); c.dials.Load() < int64(c.size); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			return false
-		}
-	}
-	return true
-}
-
-// disperse closes all of them.
-func (c *crowd) disperse() {
-	close(c.stop)
-	c.all.Wait()
+// gather starts a crowd of n in a process of its own, as it would be on other machines: whoever uses the services meanwhile does
+// not wait for it. It returns when all were there once.
+func (s *system) gather(port, n, body int) *launch.Process {
+	s.Helper()
+	var ports launch.Ports
+	private, err := ports.Free()
+	ports.Release()
+	s.must(err)
+	p, err := s.group.Start(launch.Spec{
+		Name: fmt.Sprintf("crowd-%d", port), Path: os.Args[0], Env: []string{fmt.Sprintf("%s=%d %d %d %d", crowdVar, port, n, body, private)},
+		Ready: "http://" + launch.Loopback(private) + "/readyz",
+	})
+	s.must(err)
+	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+	defer cancel()
+	s.must(p.Ready(ctx))
+	s.Logf("%s: %.0f connected, %.0f dialled, %.0f failed", p.Name, s.metric(p, "up"), s.metric(p, "dials"), s.metric(p, "failed"))
+	return p
 }

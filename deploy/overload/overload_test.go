@@ -175,13 +175,7 @@ func TestOverload_AnswersStayOrderlyMemoryBoundedAndAllIsWellAgainSoon(t *testin
 	guess := s.guesses("wrong passwords", 128, 2*z.phase)
 	s.machines("warming up", 16, z.phase/2)
 	top := s.machines("client_credentials, 16 at a time", 16, z.phase)
-	crowds := []*crowd{gather(s.cfg.Ports.IDP, z.sockets, 60_000), gather(s.cfg.Ports.CaseAPI, z.sockets, 16_000), gather(s.cfg.Ports.Portal, z.sockets/10, 16_000)}
-	for i, c := range crowds {
-		if !c.came() {
-			t.Error("they did not come")
-		}
-		t.Logf("crowd %d: %d connected, %d dialled, %d failed", i, c.up.Load(), c.dials.Load(), c.failed.Load())
-	}
+	crowds := []*launch.Process{s.gather(s.cfg.Ports.IDP, z.sockets, 60_000), s.gather(s.cfg.Ports.CaseAPI, z.sockets, 16_000), s.gather(s.cfg.Ports.Portal, z.sockets/10, 16_000)}
 	for p, prefix := range s.services() {
 		if s.metric(p, prefix+"_connections") == 0 {
 			t.Errorf("%s counts no connection of a crowd: nothing bounds them", prefix)
@@ -194,7 +188,7 @@ func TestOverload_AnswersStayOrderlyMemoryBoundedAndAllIsWellAgainSoon(t *testin
 	ten := s.machines("ten times the load, beside the crowd", 256, z.phase)
 	s.mostly(z, s.reads("reads of cases, afterwards", 4, z.phase/2))
 	for _, c := range crowds {
-		c.disperse()
+		_ = c.End() // by the signal
 	}
 	s.recovers(z)
 	s.bounded(z)

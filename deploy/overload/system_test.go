@@ -19,6 +19,7 @@ type system struct {
 	*testing.T
 	cfg                launch.Config
 	idp, cases, portal *launch.Process
+	group              *launch.Group
 	clients            seed.Clients
 	person             seed.Tokens
 }
@@ -44,11 +45,11 @@ func newSystem(t *testing.T, more ...string) *system {
 	s.must(seed.KeepSecret(s.cfg, seed.App, s.clients[seed.App]))
 	who := seed.Somebody(1)
 	s.must(seed.CreateAccount(t.Context(), s.cfg, who))
-	group := launch.NewGroup(s.cfg.Dir)
-	t.Cleanup(group.Stop)
+	s.group = launch.NewGroup(s.cfg.Dir)
+	t.Cleanup(s.group.Stop)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	procs, err := group.StartAll(ctx, s.cfg.IDPSpec(), s.cfg.CaseAPISpec(), s.cfg.PortalSpec(seed.App))
+	procs, err := s.group.StartAll(ctx, s.cfg.IDPSpec(), s.cfg.CaseAPISpec(), s.cfg.PortalSpec(seed.App))
 	s.must(err)
 	s.idp, s.cases, s.portal = procs[0], procs[1], procs[2]
 	s.person, _, err = s.clients.SignIn(t.Context(), s.cfg.Issuer(), who)
