@@ -54,7 +54,7 @@ func TestOverload_ACrowdThatRedialsCostsNobodyAConnectionThatWasAnswered(t *test
 	for i := range known {
 		nc, err := net.Dial("tcp", launch.Loopback(port))
 		s.must(err)
-		defer nc.Close()
+		t.Cleanup(func() { _ = nc.Close() })
 		known[i] = kept{nc, bufio.NewReader(nc)}
 		s.must(known[i].ask(port))
 	}
