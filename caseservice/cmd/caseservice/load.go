@@ -17,7 +17,7 @@ const (
 
 // connectionsSetting adds the setting of how many connections are open at once.
 func connectionsSetting(fs *pflag.FlagSet, to *int) {
-	fs.IntVar(to, connectionsFlag, web.DefaultConnections, "connections of the public listener that are open at once; beyond that the one that has waited longest for its client is closed. At most a half is worked for")
+	fs.IntVar(to, connectionsFlag, web.DefaultConnections, "connections of the public listener that are open at once; beyond that one is closed that waits for its client, first the longest waiting of those that were never answered while they are more than half, else the longest waiting of all. At most a half is worked for")
 }
 
 // checkConnections says what is wrong with it. Errors: *config.Error.

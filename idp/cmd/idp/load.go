@@ -24,7 +24,7 @@ const (
 
 // loadFlags are how much all requests together may use.
 func loadFlags(f *pflag.FlagSet) {
-	f.Int(connectionsFlag, web.DefaultConnections, "connections of the public listener that are open at once; beyond that the one that has waited longest for its client is closed. At most a half is worked for, beside a quarter for APIs that ask what was revoked, and a quarter for those of them that wait to hear of it")
+	f.Int(connectionsFlag, web.DefaultConnections, "connections of the public listener that are open at once; beyond that one is closed that waits for its client, first the longest waiting of those that were never answered while they are more than half, else the longest waiting of all. At most a half is worked for, beside a quarter for APIs that ask what was revoked, and a quarter for those of them that wait to hear of it")
 }
 
 // readConnections reads loadFlags. Errors: *config.Error.

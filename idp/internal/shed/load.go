@@ -18,7 +18,7 @@ type Load struct {
 func NewLoad(reg prometheus.Registerer, prefix, requests string, connections int) *Load {
 	turned := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: prefix + "_shed_total",
-		Help: "Turned away, by what was lacking. Requests: places, bytes (503), slow (408). Connections that were closed to make room: room (it waited longest), held (its request did not end and all of these held too much), full (it was new).",
+		Help: "Turned away, by what was lacking. Requests: places, bytes (503), slow (408). Connections that were closed to make room: room (it waited for its client), held (its request did not end and all of these held too much), full (it was new).",
 	}, []string{"what"})
 	conns := NewConnections(Limits{Connections: connections}, func(what string) { turned.WithLabelValues(what).Inc() })
 	l := &Load{conns: conns}
