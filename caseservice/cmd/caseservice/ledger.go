@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ellis.example/caseservice/internal/chain"
 	"ellis.example/caseservice/internal/config"
+	"ellis.example/caseservice/internal/epoch"
 	"ellis.example/caseservice/internal/ledger"
 	"ellis.example/caseservice/internal/store/sqlstore"
 	"ellis.example/caseservice/internal/witness"
@@ -85,9 +87,10 @@ func newLedgerVerifyCommand() *cobra.Command {
 		Use: "verify", Short: "Follow every chain of the ledger and name the first bad record", Args: cobra.NoArgs,
 		Long: "Follow every chain of the ledger from its first record to its head. A record that was changed, removed, inserted or\n" +
 			"moved is named, and the exit status is 1. With --checkpoint-file, which needs the key of claim codes, also whatever was\n" +
-			"signed outside the database is compared, and restores are named.",
+			"signed outside the database is compared, and restores are named. With --ledger every entry of an export is compared.",
 	}
 	s.flags(cmd.Flags(), "database", "checkpoint-file", codeKey+"-file")
+	export := cmd.Flags().String("ledger", "", "file that `caseservice serve --ledger-export` or `ledger export` wrote")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return s.withLedger(cmd.Context(), func(r *sqlstore.Store) error {
@@ -96,6 +99,9 @@ func newLedgerVerifyCommand() *cobra.Command {
 				return err
 			}
 			rep, err := r.Verify(cmd.Context(), points...)
+			if err == nil && rep.Broken == nil && *export != "" {
+				rep.Broken, err = compared(cmd.Context(), r, *export)
+			}
 			if err != nil {
 				return err
 			}
@@ -103,6 +109,26 @@ func newLedgerVerifyCommand() *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// compared compares every entry of an export with the ledger, and returns the first that differs, or nil.
+func compared(ctx context.Context, r *sqlstore.Store, file string) (*chain.Broken, error) {
+	var l lostTime
+	var err error
+	if l.epoch, err = r.Epoch(ctx); err == nil {
+		err = l.readAccepted(ctx, r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, err := witness.Compare(ctx, r, file, l.Accepted, epoch.Tell)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if len(c.Differs) == 0 {
+		return nil, nil
+	}
+	return c.Differs[0], nil
 }
 
 // readCheckpoints reads the checkpoints where their file is named. Errors: *config.Error.

@@ -18,6 +18,7 @@ import (
 	"ellis.example/idp/internal/audit/trace"
 	"ellis.example/idp/internal/chain"
 	"ellis.example/idp/internal/clock"
+	epochs "ellis.example/idp/internal/epoch"
 	"ellis.example/idp/internal/store/sqlstore"
 	"ellis.example/idp/internal/witness"
 )
@@ -32,7 +33,7 @@ func newAudit() *cobra.Command {
 func newAuditVerify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Follow every chain and compare it with the signed checkpoints", Args: cobra.NoArgs,
-		Long: `Follow every chain and compare it with the signed checkpoints.
+		Long: `Follow every chain and compare it with the signed checkpoints, and every event with the export (--audit).
 
 What was recorded after the last checkpoint and the last line of the export has no witness outside the
 database: it says how old they are and how much they lack. With --max-age the status is 1 when what lacks
@@ -70,7 +71,7 @@ func verified(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 	if most > 0 && str(cmd, "checkpoint-file") == "" && str(cmd, "audit") == "" {
 		return errUsage{errors.New("--max-age: name the copies that may not be older, with --checkpoint-file, --audit or both")}
 	}
-	outside, err := outsideCopies(ctx, cmd, st, points)
+	outside, differs, err := outsideCopies(ctx, cmd, st, points)
 	if err != nil {
 		return err
 	}
@@ -78,6 +79,7 @@ func verified(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 	if err != nil {
 		return err
 	}
+	r.Broken = append(r.Broken, differs...)
 	lines := []string{fmt.Sprintf("%d events of %d writers, %d checkpoints", r.Events, r.Writers, r.Checkpoints)}
 	for _, x := range r.Restores {
 		lines = append(lines, fmt.Sprintf("restored: epoch %d, accepted %s, at least %d events lost", x.Epoch, x.At.Format(time.RFC3339), x.Lost))
@@ -106,11 +108,11 @@ func verified(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error
 	return nil
 }
 
-// outsideCopies says how far the copies outside the database go that the call names.
-func outsideCopies(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, points []witness.Checkpoint) (out []outsideReport, err error) {
+// outsideCopies says how far the copies outside the database go that the call names, and where an export differs from it.
+func outsideCopies(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, points []witness.Checkpoint) (out []outsideReport, differs []*chain.Broken, err error) {
 	heads, err := st.Heads(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	add := func(what string, at time.Time, ends []chain.Head) {
 		now := witness.Checkpoint{Heads: heads}
@@ -120,20 +122,36 @@ func outsideCopies(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store, 
 		add("checkpoint", points[n-1].At, witness.Covered(points))
 	}
 	if file := str(cmd, "audit"); file != "" {
+		c, err := compared(ctx, st, file)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", file, err)
+		}
 		var last time.Time
-		ends, err := witness.ReadExport(file, func(r chain.Record) error {
+		for _, r := range c.Last {
 			e, err := audit.Decode(r.Writer, r.Seq, r.Body)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", file, err)
+			}
 			if e.At.After(last) {
 				last = e.At
 			}
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		add("export", last, slices.Collect(maps.Values(ends)))
+		add("export", last, slices.Collect(maps.Values(c.Ends)))
+		differs = c.Differs
 	}
-	return out, nil
+	return out, differs, nil
+}
+
+// compared compares every event of an export with the database.
+func compared(ctx context.Context, st *sqlstore.Store, file string) (c witness.Compared, err error) {
+	var l lostTime
+	if l.epoch, err = st.Epoch(ctx); err == nil {
+		err = l.readAccepted(ctx, st)
+	}
+	if err != nil {
+		return c, err
+	}
+	return witness.Compare(ctx, st, file, l.Accepted, epochs.Tell)
 }
 
 // readCheckpoints reads the checkpoints if the call names their file; it then needs the issuer and the key-encryption key.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,5 +41,23 @@ func TestServe_AFileOfCheckpointsThatIsGoneIsMissed(t *testing.T) {
 		return e.Type == "checkpoints.begun" && e.Detail["file"] == second && e.Actor == operator()
 	}) {
 		t.Errorf("it does not stand in the audit: %v", err)
+	}
+}
+
+// A database that lacks what an export has, and is whole by itself, is found by the export.
+func TestFault_F13_AuditVerifyNamesWhatOnlyTheExportHas(t *testing.T) {
+	t.Parallel()
+	w := newRestoring(t)
+	w.signedIn(ben)
+	verify := []string{"audit", "verify", "--database", "sqlite:" + w.file}
+	with := append(slices.Clone(verify), "--audit", w.export)
+	w.ok(nil, "audit", "export", w.export, "--database", "sqlite:"+w.file)
+	w.ok(nil, with...)
+	w.exec(`DELETE FROM audit_events WHERE EXISTS (SELECT 1 FROM audit_writers w WHERE w.id = writer AND w.head_seq = seq AND w.head_seq > 1)`)
+	w.exec(`UPDATE audit_writers SET head_seq = head_seq - 1, head_hash = (SELECT e.hash FROM audit_events e WHERE e.writer = id AND e.seq = head_seq - 1) WHERE head_seq > 1`)
+	w.ok(nil, verify...)
+	var out, errs bytes.Buffer
+	if status := run(t.Context(), with, &out, &errs); status != exitFailed || !strings.Contains(out.String(), "BROKEN") || !strings.Contains(out.String(), "the export has this record, the database does not") {
+		t.Errorf("%d: %s%s", status, &out, &errs)
 	}
 }

@@ -45,7 +45,9 @@ func TestRestored_IsOnlySignedWhereNothingWasLostSince(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, got, want)
 		}
 	}
-	unnamed := func(r *witness.Restored, _ *copied) { r.Lost, r.Gap = witness.Lost{Until: r.Last}, "no export is named" }
+	unnamed := func(r *witness.Restored, _ *copied) {
+		r.Lost, r.Gap = witness.Lost{Until: r.Last}, "no export is named"
+	}
 	signs("nothing came behind it", true, nil)
 	h.writes("srv_b")
 	saved, accepted := h.copied()
