@@ -33,7 +33,7 @@ func Compare(ctx context.Context, log Log, file string, accepted *Acceptance, te
 	if err != nil {
 		return c, err
 	}
-	p := pairing{ctx: ctx, log: log, tell: tell, have: stand(heads), suspect: map[string][]chain.Record{}, differs: map[string]int64{}, lacks: map[string]int64{}}
+	p := pairing{ctx: ctx, log: log, tell: tell, have: stand(heads), suspect: map[string][]chain.Head{}, differs: map[string]int64{}, lacks: map[string]int64{}}
 	for w, end := range c.Ends {
 		at := p.have[w]
 		same := at == end
@@ -65,9 +65,9 @@ type pairing struct {
 	log     Log
 	tell    Tell
 	have    standing
-	suspect map[string][]chain.Record // of writers that do not agree: what is not compared yet
-	differs map[string]int64          // the first that does, by writer
-	lacks   map[string]int64          // the first that the log does not have
+	suspect map[string][]chain.Head // of writers that do not agree: what is not compared yet
+	differs map[string]int64        // the first that does, by writer
+	lacks   map[string]int64        // the first that the log does not have
 }
 
 // together is how many records of a writer are compared at a time.
@@ -98,8 +98,7 @@ func (p *pairing) take(r chain.Record) error {
 		}
 		return nil
 	}
-	r.Body = nil
-	if p.suspect[r.Writer] = append(waiting, r); len(waiting)+1 < together {
+	if p.suspect[r.Writer] = append(waiting, chain.Head{Writer: r.Writer, Seq: r.Seq, Hash: r.Hash}); len(waiting)+1 < together {
 		return nil
 	}
 	return p.compare(r.Writer)
@@ -114,7 +113,7 @@ func (p *pairing) compare(writer string) error {
 	}
 	i := 0
 	err := p.log.Walk(p.ctx, writer, list[0].Seq-1, func(r chain.Record) error {
-		if r.Seq != list[i].Seq || r.Hash != list[i].Hash {
+		if list[i] != (chain.Head{Writer: writer, Seq: r.Seq, Hash: r.Hash}) {
 			return errSeen
 		}
 		if i++; i == len(list) {
