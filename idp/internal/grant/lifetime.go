@@ -19,7 +19,7 @@ const RetryWindow = 10 * time.Second
 
 // New returns a family of a grant that begins at now.
 func New(grant, client string, now time.Time) Family {
-	return Family{ID: ident.New("fam"), Grant: grant, Client: client, CreatedAt: now, UsedAt: now, ExpiresAt: now.Add(AbsoluteLifetime)}
+	return Family{ID: ident.InOrder("fam"), Grant: grant, Client: client, CreatedAt: now, UsedAt: now, ExpiresAt: now.Add(AbsoluteLifetime)}
 }
 
 // Stands reports whether tokens may be issued under the grant.

@@ -3,6 +3,7 @@ package ident_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"ellis.example/idp/internal/ident"
 )
@@ -16,6 +17,24 @@ func TestNew_IsValidAndDistinct(t *testing.T) {
 			t.Fatalf("bad or repeated identifier %q", id)
 		}
 		seen[id] = true
+	}
+}
+
+func TestInOrder_SortsByTimeAndIsDistinct(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 5 {
+		var last string
+		for range 100 {
+			if last = ident.InOrder("jti"); !ident.Valid("jti", last) || seen[last] {
+				t.Fatalf("bad or repeated identifier %q", last)
+			}
+			seen[last] = true
+		}
+		time.Sleep(2 * time.Millisecond)
+		if later := ident.InOrder("jti"); later <= last {
+			t.Fatalf("%q comes before %q, which is older", later, last)
+		}
 	}
 }
 

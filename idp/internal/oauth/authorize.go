@@ -75,7 +75,7 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	f := flow.Flow{
-		ID: ident.New("flw"), Kind: flow.Authorization, Browser: ident.Hash(browser), Txn: ident.New("txn"),
+		ID: ident.InOrder("flw"), Kind: flow.Authorization, Browser: ident.Hash(browser), Txn: ident.InOrder("txn"),
 		StartedAt: now, ExpiresAt: now.Add(flow.Lifetime), Client: to.client.ID, Request: keep, Want: want,
 	}
 	return p.advance(w, r, f, req, false)

@@ -29,7 +29,7 @@ func (p *Provider) issue(w http.ResponseWriter, r *http.Request, f flow.Flow, re
 		return errors.New("oauth: no code was made")
 	}
 	g := grant.Grant{
-		ID: ident.New("grt"), Account: st.Account.ID, Client: req.client.ID, Session: st.Session.ID, Scopes: req.scopes, API: req.target.id(),
+		ID: ident.InOrder("grt"), Account: st.Account.ID, Client: req.client.ID, Session: st.Session.ID, Scopes: req.scopes, API: req.target.id(),
 		Txn: f.Txn, AuthTime: st.Session.AuthTime, ACR: st.Session.ACR, AMR: st.Session.AMR, Nonce: req.values.Get("nonce"), At: now,
 	}
 	hash := ident.Hash(wk.issued)

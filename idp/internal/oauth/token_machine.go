@@ -32,7 +32,7 @@ func (p *Provider) clientCredentials(r *http.Request, c *caller, form url.Values
 	if err != nil {
 		return refuse(err)
 	}
-	txn := ident.New("txn")
+	txn := ident.InOrder("txn")
 	a, err := p.machine(ctx, c.Entry, t, scopes, txn)
 	if err != nil {
 		return tokenAnswer{}, err

@@ -47,7 +47,7 @@ type access struct {
 // sign completes the claims and makes the token.
 func (p *Provider) sign(ctx context.Context, t target, c accessClaims) (access, error) {
 	now := p.Clock.Now()
-	c.Issuer, c.Audience, c.JTI = p.issuer, p.audience(t), ident.New("jti")
+	c.Issuer, c.Audience, c.JTI = p.issuer, p.audience(t), ident.InOrder("jti")
 	c.Issued, c.Expires = now.Unix(), now.Add(AccessTokenLifetime).Unix()
 	text, err := p.Keys.Sign(ctx, t.alg(), typAccessToken, c)
 	return access{text, c, &audit.Seen{Audience: c.Audience, Subject: c.Subject, Session: c.Session, Txn: c.Txn}}, err

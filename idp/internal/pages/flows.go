@@ -116,7 +116,7 @@ func (p *Pages) visit(w http.ResponseWriter, r *http.Request, to string, want fl
 		p.Edge.Cookies.SetFlow(w, token, flowCookieLifetime)
 	}
 	f := flow.Flow{
-		ID: ident.New("flw"), Kind: flow.Visit, Browser: ident.Hash(token), Txn: ident.New("txn"),
+		ID: ident.InOrder("flw"), Kind: flow.Visit, Browser: ident.Hash(token), Txn: ident.InOrder("txn"),
 		StartedAt: now, ExpiresAt: now.Add(flow.Lifetime), ReturnTo: ownPath(to), Want: want, Known: want.Account != "",
 	}
 	if err := p.Flows.PutFlow(r.Context(), f); err != nil {

@@ -2,38 +2,42 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/sqldb"
 )
 
-const indexRows = 256
+// indexRows is how many events a step takes. Each step is a commit that others wait for; and each writes anew the pages of the
+// index that it touches, which are the fewer for an event the more events there are.
+const indexRows = 512
 
 // IndexAudit brings the index of identifiers up to the last event of every writer. It runs behind the commits, in small
 // steps, so that no request waits for it; whoever searches the log calls it first.
 func (s *Store) IndexAudit(ctx context.Context) error {
 	for {
-		done := 0
-		err := s.maintain(ctx, func(t *sqldb.Tx) (err error) {
-			done, err = indexSome(t)
-			return err
-		})
-		if err != nil || done == 0 {
+		writer, from, err := s.behind(ctx)
+		if err != nil {
+			return sqldb.Or(err, nil)
+		}
+		if err := s.indexSome(ctx, writer, from); err != nil {
 			return err
 		}
 	}
 }
 
-// indexSome indexes the next events of one writer that is behind, and returns how many.
-func indexSome(t *sqldb.Tx) (int, error) {
-	var writer, from int64
-	err := t.Row(`SELECT id, indexed FROM audit_writers WHERE indexed < head_seq LIMIT 1`).Scan(&writer, &from)
+// behind returns a writer with events that are not indexed, and up to where they are. Errors: sql.ErrNoRows for none.
+func (s *Store) behind(ctx context.Context) (writer, from int64, err error) {
+	err = s.db.Row(ctx, `SELECT id, indexed FROM audit_writers WHERE indexed < head_seq LIMIT 1`).Scan(&writer, &from)
+	return writer, from, err
+}
+
+// indexSome indexes the next events of a writer. They are read before the writer of this process is asked for its time: events
+// never change, and what somebody else indexes meanwhile is there twice for nobody.
+func (s *Store) indexSome(ctx context.Context, writer, from int64) error {
+	events, err := s.nextEvents(ctx, writer, from)
 	if err != nil {
-		return 0, sqldb.Or(err, nil)
-	}
-	events, err := nextEvents(t, writer, from)
-	if err != nil {
-		return 0, err
+		return err
 	}
 	last := from
 	rows := make([]any, 0, indexRows*4)
@@ -43,26 +47,28 @@ func indexSome(t *sqldb.Tx) (int, error) {
 		}
 		last = e.Seq
 	}
-	if err := t.Many(insertRef, rows); err != nil {
-		return 0, err
-	}
 	if last == from { // a hole in the record: verification names it, the index steps over it
-		err = t.Row(`SELECT coalesce(min(seq), ?) FROM audit_events WHERE writer = ? AND seq > ?`, from+indexRows, writer, from).Scan(&last)
+		err = s.db.Row(ctx, `SELECT coalesce(min(seq), ?) FROM audit_events WHERE writer = ? AND seq > ?`, from+indexRows, writer, from).Scan(&last)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		last = max(last-1, from+1)
 	}
-	_, err = t.Exec(`UPDATE audit_writers SET indexed = ? WHERE id = ? AND indexed < ?`, last, writer, last)
-	return max(len(events), 1), err
+	return s.maintain(ctx, func(t *sqldb.Tx) error {
+		if err := t.Many(insertRef, rows); err != nil {
+			return err
+		}
+		_, err := t.Exec(`UPDATE audit_writers SET indexed = ? WHERE id = ? AND indexed < ?`, last, writer, last)
+		return err
+	})
 }
 
 const insertRef = `INSERT INTO audit_refs (ref, at, writer, seq) VALUES (?,?,?,?) ON CONFLICT DO NOTHING`
 
-func nextEvents(t *sqldb.Tx, writer, from int64) (out []audit.Stored, err error) {
-	err = t.Rows(func(scan func(...any) error) error {
+func (s *Store) nextEvents(ctx context.Context, writer, from int64) (out []audit.Stored, err error) {
+	err = s.db.Rows(ctx, func(scan func(...any) error) error {
 		var seq int64
-		var body []byte
+		var body sql.RawBytes
 		if err := scan(&seq, &body); err != nil {
 			return err
 		}
