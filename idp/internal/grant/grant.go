@@ -60,13 +60,6 @@ type Refresh struct {
 // ErrNotFound is returned when there is no such grant, family or token.
 var ErrNotFound = fault.New(fault.NotFound, "grant_not_found", "no such grant")
 
-// Machine is what may end a token that stands on no grant, as of one moment. Each time may be zero: that did not happen.
-type Machine struct {
-	Revoked time.Time // the token itself
-	Ended   time.Time // when its client lost the API, were it given back since
-	Swept   time.Time // up to when tombstones may be gone
-}
-
 // Reader is what grant logic asks of a store.
 type Reader interface {
 	// Grant returns one by id, revoked ones included. Errors: ErrNotFound.
@@ -76,8 +69,6 @@ type Reader interface {
 	// AccessToken returns what is kept of an access token and its grant, revoked ones included; a tombstone of
 	// RevokeToken alone comes back with Revoked set and no grant. Errors: ErrNotFound.
 	AccessToken(ctx context.Context, jti string) (AccessToken, Grant, error)
-	// Machine returns what is known of a token that client got of api for itself.
-	Machine(ctx context.Context, jti, client, api string) (Machine, error)
 	// Consents lists what account allowed client.
 	Consents(ctx context.Context, account, client string) ([]Consent, error)
 	// ConsentsOf lists everything account allowed, by client.

@@ -57,6 +57,18 @@ type RevokeAPI struct {
 // was committed between the read and the write.
 type Require struct{ Grant string }
 
+// MachineStands is a condition alone: a token that a client got for itself, and that stands on no grant, was not revoked, as
+// far as that is still known, and its client was never without the right to it since. It is as of a moment after the unit was
+// handed over, and before any unit that shares its commit: asked for with an answer, it keeps that from being older than a
+// revocation that was answered, and one statement looks at the tokens of many requests.
+type MachineStands struct {
+	JTI    string
+	Client string
+	API    string
+	Issued time.Time // when its API is told that a client lost it, what was issued until then is good no more
+	Until  time.Time // of a revocation, were there one: where it may be gone already, the token does not stand
+}
+
 // Start begins a refresh family with its first token. Condition: the grant stands and has no family yet.
 type Start struct {
 	Family Family
@@ -112,6 +124,9 @@ type RevokeToken struct {
 	At    time.Time
 	Until time.Time
 }
+
+// UnitWrite implements unit.Write.
+func (MachineStands) UnitWrite() {}
 
 // UnitWrite implements unit.Write.
 func (Allow) UnitWrite() {}

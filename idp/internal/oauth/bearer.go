@@ -13,6 +13,7 @@ import (
 	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/grant"
+	"ellis.example/idp/internal/unit"
 	"ellis.example/idp/internal/web"
 )
 
@@ -21,12 +22,14 @@ type bearer struct {
 	claims accessClaims
 	grant  grant.Grant     // of a token for a person
 	person account.Account // the same
+	stands []unit.Write    // of a machine's token: what else it stands on, to be committed with whatever is answered
 }
 
 func (b bearer) machine() bool { return b.grant.ID == "" }
 
 // look verifies an access token of ours and everything that it stands on: signature, issuer, time, revocation, client, and
-// the person's account. ok is false for anything that does not stand; err is only for what could not be found out.
+// the person's account. Whether a machine's token was revoked is left to who commits what it stands on. ok is false for anything
+// that does not stand; err is only for what could not be found out.
 func (p *Provider) look(ctx context.Context, text string) (b bearer, ok bool, err error) {
 	raw, err := p.Keys.Verify(ctx, text, typAccessToken)
 	if err != nil {
@@ -42,8 +45,8 @@ func (p *Provider) look(ctx context.Context, text string) (b bearer, ok bool, er
 		return b, false, unless(err, client.ErrNotFound)
 	}
 	if c.Subject == c.ClientID { // no person's subject has the form of a client_id: registration sees to it
-		stands, err := p.machineStands(ctx, app, c)
-		return b, stands, err
+		b.stands, ok, err = p.machineStands(ctx, app, c)
+		return b, ok, err
 	}
 	row, g, err := p.Grants.AccessToken(ctx, c.JTI)
 	if err != nil {
@@ -59,26 +62,23 @@ func (p *Provider) look(ctx context.Context, text string) (b bearer, ok bool, er
 	return b, b.person.MaySignIn(), nil
 }
 
-// machineStands reports whether a token that a client got for itself is still good: it was not revoked, as far as that is
-// still known, and its client would get it again and was never without that right since. When it lost it, its API was told
-// that what was issued until then is good no more.
-func (p *Provider) machineStands(ctx context.Context, app *client.Entry, c *accessClaims) (bool, error) {
+// machineStands returns on which condition a token that a client got for itself is still good, where its client would get it
+// again.
+func (p *Provider) machineStands(ctx context.Context, app *client.Entry, c *accessClaims) (stands []unit.Write, ok bool, err error) {
 	apis, err := p.APIs.Get(ctx)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	t, ok := p.byResource(apis, c.Audience)
 	if !ok || t.api == nil || !app.HasGrant(client.GrantClientCredentials) || !app.HasAPI(t.id()) {
-		return false, nil
+		return nil, false, nil
 	}
 	for s := range strings.FieldsSeq(c.Scope) {
 		if !t.owns(s) {
-			return false, nil
+			return nil, false, nil
 		}
 	}
-	m, err := p.Grants.Machine(ctx, c.JTI, c.ClientID, t.id())
-	// A revocation may be gone that a clock set back makes count again.
-	return m.Revoked.IsZero() && c.Issued > m.Ended.Unix() && tombstoneOf(*c).After(m.Swept), err
+	return []unit.Write{grant.MachineStands{JTI: c.JTI, Client: c.ClientID, API: t.id(), Issued: time.Unix(c.Issued, 0), Until: tombstoneOf(*c)}}, true, nil
 }
 
 // unless swallows one error.

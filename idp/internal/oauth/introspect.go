@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/grant"
@@ -37,43 +38,49 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) error {
 	if text == "" {
 		return p.wire(p.refuseToken(ctx, c, p.clientEvent(ctx, "token.introspected", c.ID), problem("invalid_request", "token is missing")))
 	}
-	out, e, err := p.introspected(ctx, c, text)
+	out, e, stands, err := p.introspected(ctx, c, text)
 	if err != nil {
 		return err
 	}
-	if err := p.Commit.Commit(ctx, unit.Unit{Writes: c.spend, Event: e}); err != nil {
+	err = p.Commit.Commit(ctx, unit.Unit{Writes: slices.Concat(stands, c.spend), Event: e})
+	if _, fell := unit.ConflictIn[grant.MachineStands](err); fell {
+		out = introspection{}
+		err = p.Commit.Commit(ctx, unit.Unit{Writes: c.spend, Event: refused(p.clientEvent(ctx, "token.introspected", c.ID), "inactive")})
+	}
+	if err != nil {
 		return p.wire(p.replayed(ctx, c, err))
 	}
 	return writeJSON(w, out)
 }
 
 // introspected finds the token and says it to those whose business it is: the client that it was issued to, and the client
-// that its API is registered with.
-func (p *Provider) introspected(ctx context.Context, c *caller, text string) (introspection, audit.Event, error) {
+// that its API is registered with. The answer holds on the conditions that it stands on.
+func (p *Provider) introspected(ctx context.Context, c *caller, text string) (introspection, audit.Event, []unit.Write, error) {
 	e := p.clientEvent(ctx, "token.introspected", c.ID)
 	if ident.IsToken(ident.RefreshToken, text) {
-		return p.introspectedRefresh(ctx, c, text, e)
+		out, e, err := p.introspectedRefresh(ctx, c, text, e)
+		return out, e, nil, err
 	}
 	b, ok, err := p.look(ctx, text)
 	if err != nil {
-		return introspection{}, e, err
+		return introspection{}, e, nil, err
 	}
 	if !ok {
-		return introspection{}, refused(e, "inactive"), nil
+		return introspection{}, refused(e, "inactive"), nil, nil
 	}
 	mine := b.claims.ClientID == c.ID
 	if !mine {
 		a, err := p.standsFor(ctx, c)
 		if err != nil {
-			return introspection{}, e, err
+			return introspection{}, e, nil, err
 		}
 		mine = a != nil && a.Audience == b.claims.Audience
 	}
 	e.JTI, e.Grant, e.Account, e.Session, e.Txn = b.claims.JTI, b.grant.ID, b.grant.Account, b.grant.Session, b.grant.Txn
 	if !mine {
-		return introspection{}, refused(e, "foreign"), nil
+		return introspection{}, refused(e, "foreign"), b.stands, nil
 	}
-	return introspection{Active: true, accessClaims: &b.claims, TokenType: "Bearer"}, e, nil
+	return introspection{Active: true, accessClaims: &b.claims, TokenType: "Bearer"}, e, b.stands, nil
 }
 
 // introspectedRefresh tells a client about its own refresh token.

@@ -77,16 +77,6 @@ func (s *Store) AccessToken(ctx context.Context, jti string) (grant.AccessToken,
 	return a, g, err
 }
 
-// Machine implements grant.Reader.
-func (s *Store) Machine(ctx context.Context, jti, client, api string) (grant.Machine, error) {
-	var revoked, ended, swept int64
-	err := s.db.Row(ctx, `SELECT coalesce((SELECT at FROM revoked_tokens WHERE jti = ?), 0),
-		coalesce((SELECT max(at) FROM feed_events WHERE kind = 'client' AND ref = ? AND api = ?), 0),
-		coalesce((SELECT until FROM spent WHERE kind = ? AND key = ?), 0)`,
-		jti, client, api, sweptKind, sweptKey).Scan(&revoked, &ended, &swept)
-	return grant.Machine{Revoked: timeOf(revoked), Ended: timeOf(ended), Swept: timeOf(swept)}, err
-}
-
 // tombstone returns what is known of a token that was revoked without a row of its own.
 func (s *Store) tombstone(ctx context.Context, jti string) (grant.AccessToken, grant.Grant, error) {
 	var at, until int64

@@ -60,7 +60,7 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	}
 	w := newWatch(opt.Clock)
 	db, err := sqldb.Open(ctx, dsn, sqldb.Options{
-		Guard: guard(w), Migrations: steps, Chain: auditChain{}, Role: opt.Role, Existing: opt.Existing, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch,
+		Guard: guard(w), Broken: fallenMachines, Migrations: steps, Chain: auditChain{}, Role: opt.Role, Existing: opt.Existing, Clock: opt.Clock, Log: opt.Log, MaxQueue: opt.MaxQueue, MaxBatch: opt.MaxBatch,
 		Observe: opt.Observe, Waited: opt.Waited, Trace: opt.Trace,
 	})
 	if err != nil {
@@ -94,11 +94,14 @@ func (s *Store) CheckSchema(ctx context.Context) error { return s.db.CheckSchema
 
 // Commit implements unit.Committer.
 func (s *Store) Commit(ctx context.Context, u unit.Unit) error {
-	commit := s.db.Commit
+	conditions, writes := parted(u.Writes)
+	apply := s.bound(writing(writes))
+	var err error
 	if raises(u) {
-		commit = s.db.Alone
+		err = s.db.Alone(ctx, apply, u.Event)
+	} else {
+		err = s.db.CommitIf(ctx, conditions, apply, u.Event)
 	}
-	err := commit(ctx, s.bound(writing(u.Writes)), u.Event)
 	if f := s.fed.Load(); err == nil && f != nil && tells(u) {
 		(*f)()
 	}
