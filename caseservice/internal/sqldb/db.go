@@ -13,6 +13,7 @@ import (
 
 	"ellis.example/caseservice/internal/clock"
 	"ellis.example/caseservice/internal/fault"
+	"ellis.example/caseservice/internal/unit"
 )
 
 // The faults of a database that cannot be used now.
@@ -40,6 +41,8 @@ type Options struct {
 	// Guard runs at the beginning of every transaction of the writer but those of Alone, before any job of it. What it
 	// returns ends the transaction; a fault goes to the callers as it is.
 	Guard func(*Tx) error
+	// Broken says by their numbers which of the conditions of CommitIf do not hold; nil where there are none.
+	Broken func(t *Tx, conditions []unit.Write) ([]int, error)
 }
 
 // DB is an open database. It is safe for concurrent use; other processes and replicas may use the same one.

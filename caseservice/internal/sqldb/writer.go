@@ -26,6 +26,8 @@ const (
 
 // job is what one caller wants written.
 type job struct {
+	conditions []unit.Write // looked at with those of the batch
+
 	apply func(*Tx) error // nil: nothing
 	event unit.Event      // nil: none
 	body  []byte          // the event, encoded
@@ -96,14 +98,7 @@ func (w *writer) begin() { w.id, w.head = 0, chain.Head{Writer: ident.New(w.db.o
 // more than once, each time from the beginning. When ctx ends first, the job is withdrawn or awaited: an effect is never
 // left in doubt. Errors: apply's *unit.Conflict; ErrBusy, ErrUnavailable, ErrClosed; ctx's.
 func (db *DB) Commit(ctx context.Context, apply func(*Tx) error, e unit.Event) error {
-	j := &job{apply: apply, event: e, at: db.opt.Clock.Now(), done: make(chan struct{})}
-	if e != nil {
-		var err error
-		if j.body, err = db.opt.Chain.Encode(j.at, e); err != nil {
-			return fmt.Errorf("encode event: %w", err)
-		}
-	}
-	return db.w.submit(ctx, j)
+	return db.CommitIf(ctx, nil, apply, e)
 }
 
 // Maintain runs apply in a transaction of its own, between those of requests. It writes no event.
@@ -285,6 +280,9 @@ func (w *writer) try(batch []*job) (err error) {
 		return err
 	}
 	if err = w.prepare(long); err == nil {
+		err = w.look(batch)
+	}
+	if err == nil {
 		err = w.applyAll(batch)
 	}
 	if err == nil {
@@ -338,6 +336,9 @@ func (w *writer) prepare(long bool) error {
 
 func (w *writer) applyAll(batch []*job) (err error) {
 	for _, j := range batch {
+		if j.err != nil { // its conditions do not hold
+			continue
+		}
 		if j.err, err = w.one(j, len(batch) > 1); err != nil {
 			return err
 		}

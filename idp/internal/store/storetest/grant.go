@@ -18,6 +18,7 @@ type GrantStore interface {
 	grant.Reader
 	Sweep(ctx context.Context, now time.Time) (int64, error)
 	SweepOn(ctx context.Context, now time.Time) (int64, error)
+	SweptTo(ctx context.Context) (time.Time, error)
 }
 
 // Grants checks consents, grants, refresh families and access tokens.

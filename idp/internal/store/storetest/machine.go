@@ -40,8 +40,13 @@ func machines(t *testing.T, s GrantStore) {
 	if _, err := s.SweepOn(t.Context(), grantTime.Add(24*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	conflicts(t, s, machineToken("m1")) // its revocation would be gone
+	swept, err := s.SweptTo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	late := machineToken("m1")
-	late.Until = grantTime.Add(24 * time.Hour)
+	late.Until = swept // its revocation would be gone
+	conflicts(t, s, late)
+	late.Until = swept.Add(time.Microsecond)
 	commit(t, s, late)
 }
