@@ -43,6 +43,14 @@ func (w *Watch) Halted() bool {
 	return w.halt
 }
 
+// Began returns when the epoch began that this process works in, as of its last transaction; known is false before the first.
+// Whoever goes by an older one commits nothing: See refuses it, until what was read in that epoch is over.
+func (w *Watch) Began() (began int64, known bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.began, w.known
+}
+
 // See compares the epoch of the database, told by when it began, with the one that this process works in. Errors: SetBack,
 // Raised.
 func (w *Watch) See(began int64) error {

@@ -44,6 +44,9 @@ func TestEpoch_TheSameNumberAfterAnotherRestoreIsAnotherEpoch(t *testing.T) {
 	if err := replica.Commit(t.Context(), unit.Unit{Event: note}); !errors.Is(err, epoch.ErrRaised) {
 		t.Errorf("the replica goes on: %v", err)
 	}
+	if mark, err := replica.EpochMark(t.Context()); err != nil || mark != second {
+		t.Errorf("behind a commit that was refused the replica goes by the mark %d (%v), not by %d", mark, err, second)
+	}
 }
 
 // No process writes into a copy before it is accepted, and accepting it is no such write.
