@@ -10,6 +10,7 @@ import (
 	"ellis.example/idp/internal/audit"
 	"ellis.example/idp/internal/clock"
 	"ellis.example/idp/internal/epoch"
+	"ellis.example/idp/internal/grant"
 	"ellis.example/idp/internal/store/sqlstore/sqltest"
 	"ellis.example/idp/internal/unit"
 )
@@ -82,5 +83,18 @@ func change(t *testing.T, file, statement string) {
 	_, err = db.ExecContext(t.Context(), statement)
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// An epoch is raised by itself: what is looked at for a batch would be looked at by nobody.
+func TestEpoch_RaisingTakesNoConditionOfABatch(t *testing.T) {
+	t.Parallel()
+	st := sqltest.OpenAt(t, filepath.Join(t.TempDir(), "epoch.db"), clock.System{})
+	u := unit.Unit{Writes: []unit.Write{epoch.Raise{At: time.Now()}, grant.MachineStands{JTI: "jti_1"}}, Event: audit.Event{Type: "test.event"}}
+	if err := st.Commit(t.Context(), u); err == nil {
+		t.Error("it was raised, and nobody looked at the token")
+	}
+	if e, err := st.Epoch(t.Context()); err != nil || e.N != 0 {
+		t.Errorf("epoch %d, %v", e.N, err)
 	}
 }

@@ -94,13 +94,12 @@ func (s *Store) CheckSchema(ctx context.Context) error { return s.db.CheckSchema
 
 // Commit implements unit.Committer.
 func (s *Store) Commit(ctx context.Context, u unit.Unit) error {
-	conditions, writes := parted(u.Writes)
-	apply := s.bound(writing(writes))
 	var err error
-	if raises(u) {
-		err = s.db.Alone(ctx, apply, u.Event)
+	if raises(u) { // by itself, with all of its writes: a condition of a batch is refused there as a write that nobody knows
+		err = s.db.Alone(ctx, s.bound(writing(u.Writes)), u.Event)
 	} else {
-		err = s.db.CommitIf(ctx, conditions, apply, u.Event)
+		conditions, writes := parted(u.Writes)
+		err = s.db.CommitIf(ctx, conditions, s.bound(writing(writes)), u.Event)
 	}
 	if f := s.fed.Load(); err == nil && f != nil && tells(u) {
 		(*f)()
