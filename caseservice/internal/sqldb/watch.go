@@ -19,7 +19,8 @@ type Watch struct {
 
 	mu    sync.Mutex
 	known bool
-	began int64 // when the epoch began, which tells it from another of the same number
+	began int64     // when the epoch began, which tells it from another of the same number
+	seen  time.Time // when the database said so last
 	until time.Time
 	halt  bool // until a later epoch
 }
@@ -43,12 +44,13 @@ func (w *Watch) Halted() bool {
 	return w.halt
 }
 
-// Began returns when the epoch began that this process works in, as of its last transaction; known is false before the first.
-// Whoever goes by an older one commits nothing: See refuses it, until what was read in that epoch is over.
+// Began returns when the epoch began that this process works in, as of a transaction that is no older than Settle; known is false
+// where there was none. Whoever goes by an older one commits nothing: See refuses it, until what was read in that epoch is over.
 func (w *Watch) Began() (began int64, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.began, w.known
+	age := w.Clock.Now().Sub(w.seen)
+	return w.began, w.known && age >= 0 && age < w.Settle
 }
 
 // See compares the epoch of the database, told by when it began, with the one that this process works in. Errors: SetBack,
@@ -61,7 +63,7 @@ func (w *Watch) See(began int64) error {
 		w.until = now.Add(w.Settle)
 		w.halt = w.halt && began < w.began // an earlier epoch is one that it was set back into
 	}
-	w.known, w.began = true, began
+	w.known, w.began, w.seen = true, began, now
 	if w.halt {
 		return w.SetBack
 	}

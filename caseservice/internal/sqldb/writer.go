@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/chain"
+	"ellis.example/caseservice/internal/fault"
 	"ellis.example/caseservice/internal/ident"
 	"ellis.example/caseservice/internal/unit"
 )
@@ -218,8 +219,9 @@ func (w *writer) commit(batch []*job) {
 	err := w.try(batch)
 	if err != nil && len(batch) > 1 && !w.doubt && !errors.Is(err, errMoved) { // what may have been written is not written again, nor what was decided over what is gone
 		for i := range batch {
-			if err = w.single(batch[i : i+1]); err != nil && w.t == nil && w.connect() != nil {
-				fail(batch[i:], err) // nothing answers: the others need not wait for it one by one
+			err = w.single(batch[i : i+1])
+			if errors.Is(err, errMoved) || err != nil && w.t == nil && w.connect() != nil {
+				fail(batch[i:], err) // all were decided over what is gone, or nothing answers: they need not wait for it one by one
 				break
 			}
 			fail(batch[i:i+1], err)
@@ -330,7 +332,8 @@ func (w *writer) prepare(long bool) error {
 		return err
 	}
 	err := w.db.opt.Guard(w.t)
-	w.barred = err != nil
+	var refused *fault.Error
+	w.barred = errors.As(err, &refused)
 	return err
 }
 

@@ -95,3 +95,25 @@ func TestWatch_AnEarlierEpochEndsNoHalt(t *testing.T) {
 		t.Errorf("in an epoch that was begun since: %v", err)
 	}
 }
+
+func TestWatch_KnowsWhenTheEpochBeganAsLongAsThatIsFresh(t *testing.T) {
+	t.Parallel()
+	w, clk := newWatch()
+	if _, known := w.Began(); known {
+		t.Error("known before it was told")
+	}
+	for _, step := range []struct {
+		by    time.Duration
+		known bool
+	}{{0, true}, {time.Minute - 1, true}, {1, false}, {-2 * time.Minute, false}} {
+		clk.Advance(step.by)
+		if step.by == 0 {
+			if err := w.See(7); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if began, known := w.Began(); known != step.known || (known && began != 7) {
+			t.Errorf("%v later: %d, %t", step.by, began, known)
+		}
+	}
+}

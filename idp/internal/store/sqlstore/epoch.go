@@ -31,8 +31,8 @@ func (s *Store) Epoch(ctx context.Context) (e epoch.Epoch, err error) {
 }
 
 // EpochMark is an epoch.Current. A copy of a time before the last restore counts up to the same number again; when an epoch
-// began tells the two apart. It is as of this process's last commit: what is found by the mark of an older one is committed
-// nowhere.
+// began tells the two apart. It is as of this process's last commit, where that was a moment ago: what is found by the mark
+// of an older one is committed nowhere.
 func (s *Store) EpochMark(ctx context.Context) (int64, error) {
 	if began, known := s.watch.Began(); known {
 		return began, nil
