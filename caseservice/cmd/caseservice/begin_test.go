@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -38,6 +39,12 @@ func TestServe_ACaseFileOfCheckpointsThatIsGoneIsMissed(t *testing.T) {
 		t.Fatal(err)
 	}
 	now.Advance(2 * time.Hour)
+	if err := start(); err != nil { // it was killed before it signed what it recorded
+		t.Errorf("a later start: %v", err)
+	}
+	if err := os.Remove(s.checkpoints); err != nil {
+		t.Fatal(err)
+	}
 	if err := start(); err == nil || !strings.Contains(err.Error(), "caseservice ledger begin --checkpoint-file "+s.checkpoints) {
 		t.Errorf("it is gone: %v", err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -39,11 +40,7 @@ func newLedgerBeginCommand() *cobra.Command {
 		}
 		return s.withLedger(cmd.Context(), func(r *sqlstore.Store) error {
 			c := &witness.Checkpointer{Log: r, Key: key, Origin: s.audience, File: s.checkpoints, Now: clock.System{}.Now}
-			err := c.Begin(cmd.Context(), func() error {
-				entry := operation("checkpoints.begin")
-				entry.Reason = "file=" + s.checkpoints
-				return r.Commit(cmd.Context(), unit.Unit{Event: entry})
-			})
+			err := c.Begin(cmd.Context(), func() error { return recordBegun(cmd.Context(), r, operation("").Actor, s.checkpoints) })
 			if err != nil {
 				return err
 			}
@@ -53,4 +50,11 @@ func newLedgerBeginCommand() *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// recordBegun records that a file of checkpoints is begun.
+func recordBegun(ctx context.Context, store *sqlstore.Store, actor, file string) error {
+	entry := operation("checkpoints.begin")
+	entry.Actor, entry.Reason = actor, "file="+file
+	return store.Commit(ctx, unit.Unit{Event: entry})
 }

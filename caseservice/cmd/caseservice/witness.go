@@ -47,7 +47,7 @@ func (s *settings) witnesses(ctx context.Context, store *sqlstore.Store, key []b
 		return nil, err
 	}
 	points := &witness.Checkpointer{Log: store, Key: k, Origin: s.audience, File: s.checkpoints, Now: clk.Now, SetBack: store.Halt, Accepted: store.Resume}
-	begins, err := points.Start(ctx, epoch.Tell)
+	begins, err := points.Start(ctx, epoch.Tell, func() error { return recordBegun(ctx, store, "system", s.checkpoints) })
 	if err != nil {
 		return nil, startable(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -39,10 +41,11 @@ func (g *Gone) Error() string {
 	return fmt.Sprintf("no checkpoint is in %s, and checkpoints of this database have been kept since %s: the name is wrong, its disk is not there, or a witness is gone, and nobody could tell whether the database was set back", g.File, g.Since.UTC().Format(time.RFC3339))
 }
 
-// Start looks at the beginning of a process whether the log has what the file signed, and whether the file may be begun where
-// nothing is in it: it may where no process kept checkpoints before, or the first did so less than Together ago. Errors: *Behind,
-// *Gone; those of the log, the file and tell.
-func (c *Checkpointer) Start(ctx context.Context, tell Tell) (begins bool, err error) {
+// Start looks at the beginning of a process whether the log has what the file signed, and begins the file where nothing is in it
+// and it may be begun: where no process kept checkpoints before, or the first did so less than Together ago. It is signed at
+// once, so what this process records is never without a file that is missed later; in an empty log record writes something to sign.
+// Errors: *Behind, *Gone; those of the log, the file, tell and record.
+func (c *Checkpointer) Start(ctx context.Context, tell Tell, record func() error) (begins bool, err error) {
 	said, kept, err := Last(c.File, c.Key)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", c.File, err)
@@ -57,6 +60,15 @@ func (c *Checkpointer) Start(ctx context.Context, tell Tell) (begins bool, err e
 	since, err := keptSince(ctx, c.Log, tell)
 	if err == nil && !since.IsZero() && c.Now().Sub(since).Abs() > Together {
 		err = &Gone{c.File, since}
+	}
+	if err == nil {
+		err = c.Begin(ctx, func() error {
+			heads, err := c.Log.Heads(ctx)
+			if err == nil && len(heads) == 0 {
+				err = record()
+			}
+			return err
+		})
 	}
 	return err == nil, err
 }
@@ -91,9 +103,14 @@ func keptSince(ctx context.Context, log Log, tell Tell) (first time.Time, err er
 // ErrHolds says that a file is not begun: it holds checkpoints.
 var ErrHolds = errors.New("the file holds checkpoints already: there is nothing to begin")
 
-// Begin begins a file of checkpoints where somebody answers for the database. record writes into the log that it is begun, before
-// anything is signed. Errors: ErrHolds; those of record, the log and the file.
-func (c *Checkpointer) Begin(ctx context.Context, record func() error) error {
+// Begin begins a file of checkpoints where somebody answers for the database. record writes into the log that it is begun, once the
+// file is open and before anything is signed. Errors: ErrHolds; those of record, the log and the file.
+func (c *Checkpointer) Begin(ctx context.Context, record func() error) (err error) {
+	f, err := c.open(ctx)
+	if err != nil {
+		return unopened(c.File, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
 	_, kept, err := Last(c.File, c.Key)
 	if err == nil && kept {
 		err = ErrHolds
@@ -104,5 +121,35 @@ func (c *Checkpointer) Begin(ctx context.Context, record func() error) error {
 	if err := record(); err != nil {
 		return err
 	}
-	return c.Once(ctx)
+	return c.sign(ctx, f)
+}
+
+// unopened tells a directory that is not there from other reasons why a file cannot be opened.
+func unopened(file string, err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s: the directory %s is not there: make it, or mount its disk", file, filepath.Dir(file))
+	}
+	return err
+}
+
+// Beginnable looks, before a process records anything, whether a file that holds nothing could be begun: once something is
+// recorded, the file is missed. Errors: those of the file.
+func Beginnable(file string) error {
+	info, err := os.Stat(file)
+	if err == nil && info.Size() > 0 {
+		return nil
+	}
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(file, os.O_RDWR, 0) //nolint:gosec // the operator names the file
+	} else {
+		f, err = os.CreateTemp(filepath.Dir(file), ".checkpoints-")
+	}
+	if err != nil {
+		return unopened(file, err)
+	}
+	if info == nil {
+		err = os.Remove(f.Name())
+	}
+	return errors.Join(err, f.Close())
 }

@@ -111,6 +111,9 @@ func (p *provider) openStore(ctx context.Context) error {
 	p.trace = newTracer(p.settings, p.metrics)
 	role := ""
 	if p.checkpoint != "" {
+		if err := witness.Beginnable(p.checkpoint); err != nil {
+			return err
+		}
 		role = witness.Role
 	}
 	st, err := sqlstore.Open(ctx, p.database, sqlstore.Options{

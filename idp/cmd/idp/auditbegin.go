@@ -47,11 +47,13 @@ func begun(ctx context.Context, cmd *cobra.Command, st *sqlstore.Store) error {
 		return err
 	}
 	c := &witness.Checkpointer{Log: st, Key: k, Origin: issuer.String(), File: file, Now: clock.System{}.Now}
-	err = c.Begin(ctx, func() error {
-		return st.Commit(ctx, unit.Unit{Event: audit.Event{Type: "checkpoints.begun", Outcome: audit.Allowed, Actor: operator(), Detail: map[string]string{"file": file}}})
-	})
-	if err != nil {
+	if err := c.Begin(ctx, func() error { return recordBegun(ctx, st, operator(), file) }); err != nil {
 		return err
 	}
 	return say(cmd, map[string]any{"file": file}, fmt.Sprintf("%s is begun: what is recorded from now on has a witness there", file))
+}
+
+// recordBegun records that a file of checkpoints is begun.
+func recordBegun(ctx context.Context, st *sqlstore.Store, actor, file string) error {
+	return st.Commit(ctx, unit.Unit{Event: audit.Event{Type: "checkpoints.begun", Outcome: audit.Allowed, Actor: actor, Detail: map[string]string{"file": file}}})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"ellis.example/idp/internal/audit"
+	"ellis.example/idp/internal/clock"
 )
 
 // A provider whose checkpoints are gone is not served over a database of which nobody could say that it was set back, until
@@ -42,6 +44,40 @@ func TestServe_AFileOfCheckpointsThatIsGoneIsMissed(t *testing.T) {
 	}) {
 		t.Errorf("it does not stand in the audit: %v", err)
 	}
+}
+
+// A first start that fails leaves nothing behind that a later one misses, and one that could not sign is refused at once.
+func TestServe_AFirstStartThatFailsBlocksNoLaterOne(t *testing.T) {
+	t.Parallel()
+	clk := clock.NewFake(time.Now())
+	dir := t.TempDir()
+	s, err := testSettings("http://127.0.0.1:1", filepath.Join(dir, "new.db"), clk, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.checkpoint = filepath.Join(dir, "mount", "points")
+	start := func(what, wrong string) {
+		t.Helper()
+		p, err := assemble(t.Context(), s)
+		if err == nil {
+			err = p.close()
+		} else if wrong != "" && strings.Contains(err.Error(), wrong) {
+			err = nil
+		}
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		clk.Advance(2 * time.Hour)
+	}
+	start("no directory", "the directory "+filepath.Dir(s.checkpoint)+" is not there")
+	if err := os.Mkdir(filepath.Dir(s.checkpoint), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.redis.URL = "nowhere://"
+	start("no Redis", "--redis")
+	s.redis.URL = ""
+	start("a later start", "")
+	start("the next one", "")
 }
 
 // A database that lacks what an export has, and is whole by itself, is found by the export.

@@ -42,7 +42,7 @@ func (p *provider) checkpoints(ctx context.Context, key []byte) error {
 		return err
 	}
 	points := &witness.Checkpointer{Log: p.store, Key: k, Origin: p.issuer.String(), File: p.checkpoint, Now: p.clock.Now, SetBack: p.store.Halt, Accepted: p.store.Resume}
-	begins, err := points.Start(ctx, epochs.Tell)
+	begins, err := points.Start(ctx, epochs.Tell, func() error { return recordBegun(ctx, p.store, "system", p.checkpoint) })
 	if err != nil {
 		return startable(err)
 	}

@@ -15,7 +15,7 @@ func (r *replicas) starts(what string, behind bool) {
 	r.Helper()
 	c := *r.points[0]
 	c.Log = r.book
-	_, err := c.Start(r.Context(), tell)
+	_, err := c.Start(r.Context(), tell, nil)
 	if is := new(witness.Behind); errors.As(err, &is) != behind || (!behind && err != nil) {
 		r.Errorf("%s: %v, want behind %v", what, err, behind)
 	}

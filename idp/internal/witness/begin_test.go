@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,24 +17,27 @@ func TestStart_AFileOfCheckpointsThatIsGoneIsMissed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	dir := t.TempDir()
-	empty, torn := filepath.Join(dir, "empty"), filepath.Join(dir, "torn")
-	h.must(errors.Join(os.WriteFile(empty, nil, 0o600), os.WriteFile(torn, []byte("ellis audit checkpoint v1\nid.exa"), 0o600)))
+	empty, torn, missing := filepath.Join(dir, "empty"), filepath.Join(dir, "torn"), filepath.Join(dir, "missing")
 	after := func(by time.Duration, file string) (*witness.Checkpointer, bool, error) {
 		c := &witness.Checkpointer{Log: h, Key: h.key, Origin: "id.example.org", File: file, Now: func() time.Time { return h.now.Add(by) }}
-		begins, err := c.Start(t.Context(), tell)
+		begins, err := c.Start(t.Context(), tell, func() error { h.record("wrt_1", said{}); return nil })
 		return c, begins, err
 	}
 	wants := func(what string, by time.Duration, missed bool) {
 		t.Helper()
-		for _, file := range []string{empty, torn, filepath.Join(dir, "missing")} {
+		_ = os.Remove(missing) // it may have been begun
+		h.must(errors.Join(os.WriteFile(empty, nil, 0o600), os.WriteFile(torn, []byte("ellis audit checkpoint v1\nid.exa"), 0o600)))
+		for _, file := range []string{empty, torn, missing} {
 			_, begins, err := after(by, file)
 			if gone := new(witness.Gone); errors.As(err, &gone) != missed || begins == missed || (!missed && err != nil) || (missed && gone.File != file) {
 				t.Errorf("%s, %s: %v, begins %v", what, filepath.Base(file), err, begins)
 			}
+			if _, kept, err := witness.Last(file, h.key); kept == missed || err != nil {
+				t.Errorf("%s, %s: signed %v, %v", what, filepath.Base(file), kept, err)
+			}
 		}
 	}
 	wants("an empty database", 0, false)
-	h.record("wrt_1", said{})
 	wants("one of which nobody kept checkpoints", 1000*time.Hour, false)
 	h.record(witness.Role+"_1", said{})
 	wants("a replica started with the first", witness.Together, false)
@@ -59,4 +63,27 @@ func TestStart_AFileOfCheckpointsThatIsGoneIsMissed(t *testing.T) {
 	if covered, _, err := witness.Last(empty, h.key); err != nil || len(covered.Heads) != 4 {
 		t.Errorf("it covers %v, %v", covered.Heads, err)
 	}
+}
+
+// Nothing is recorded where the file cannot be begun: what is recorded is missed later.
+func TestBegin_NothingIsRecordedBesideAFileThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	dir := filepath.Join(t.TempDir(), "mount")
+	file := filepath.Join(dir, "points")
+	c := &witness.Checkpointer{Log: h, Key: h.key, Origin: "id.example.org", File: file, Now: func() time.Time { return h.now }}
+	record := func() error { h.record(witness.Role+"_1", said{}); return nil }
+	_, err := c.Start(t.Context(), tell, record)
+	for what, err := range map[string]error{"a start": err, "begun": c.Begin(t.Context(), record), "looked at": witness.Beginnable(file)} {
+		if heads, _ := h.Heads(t.Context()); err == nil || !strings.Contains(err.Error(), "the directory "+dir+" is not there") || len(heads) > 0 {
+			t.Errorf("%s: %v, recorded %v", what, err, heads)
+		}
+	}
+	h.must(os.Mkdir(dir, 0o700))
+	h.must(witness.Beginnable(file))
+	if list, err := os.ReadDir(dir); err != nil || len(list) > 0 {
+		t.Errorf("a look leaves %v, %v", list, err)
+	}
+	h.must(c.Begin(t.Context(), record))
+	h.must(witness.Beginnable(file))
 }

@@ -50,6 +50,11 @@ func (c *Checkpointer) Once(ctx context.Context) (err error) {
 		return errors.Join(err, c.blind(ctx))
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	return c.sign(ctx, f)
+}
+
+// sign is Once in a file that is this process's.
+func (c *Checkpointer) sign(ctx context.Context, f *os.File) error {
 	if err := c.look(f); err != nil {
 		return errors.Join(err, c.blind(ctx))
 	}
