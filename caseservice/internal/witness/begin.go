@@ -103,6 +103,31 @@ func keptSince(ctx context.Context, log Log, tell Tell) (first time.Time, err er
 // ErrHolds says that a file is not begun: it holds checkpoints.
 var ErrHolds = errors.New("the file holds checkpoints already: there is nothing to begin")
 
+// Vouch looks whether the log has what other files of checkpoints signed. Errors: *Behind; a file that holds none, or those of
+// another service; those of the log and the files.
+func (c *Checkpointer) Vouch(ctx context.Context, files []string) error {
+	for _, file := range files {
+		said, kept, err := Last(file, c.Key)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		if !kept {
+			return fmt.Errorf("%s: no checkpoint is there: the name is wrong, or a witness is gone", file)
+		}
+		if said.Origin != c.Origin {
+			return fmt.Errorf("%s: it is of %s, not of %s", file, said.Origin, c.Origin)
+		}
+		why, err := said.Behind(ctx, c.Log)
+		if err == nil && why != "" {
+			err = &Behind{file, why}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Begin begins a file of checkpoints where somebody answers for the database. record writes into the log that it is begun, once the
 // file is open and before anything is signed. Errors: ErrHolds; those of record, the log and the file.
 func (c *Checkpointer) Begin(ctx context.Context, record func() error) (err error) {

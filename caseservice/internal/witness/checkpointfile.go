@@ -3,7 +3,6 @@
 package witness
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/subtle"
@@ -115,7 +114,7 @@ func whole(f *os.File) (int64, error) {
 }
 
 // Last verifies the last whole checkpoint of a file, with the heads of all chains; ok is false when there is none. Where one before
-// it is dated later, it has the heads that this one knows beyond it. It takes the same time however long the file is.
+// it is dated later, it has the heads that this one knows beyond it. It reads the end of the file and places before it, and all of it only where dates do not rise.
 func Last(file string, k *Key) (c Checkpoint, ok bool, err error) {
 	f, err := os.Open(file) //nolint:gosec // the operator names the file
 	if errors.Is(err, os.ErrNotExist) {
@@ -239,17 +238,7 @@ func ReadAll(file string, k *Key) ([]Checkpoint, error) {
 }
 
 func readAll(r io.Reader, k *Key) ([]Checkpoint, error) {
-	sc := bufio.NewScanner(r)
-	sc.Buffer(nil, 2*maxCheckpoint)
-	sc.Split(func(data []byte, end bool) (int, []byte, error) {
-		if i := bytes.Index(data, mark); i >= 0 {
-			return i + len(mark), data[:i+1], nil
-		}
-		if end {
-			return len(data), nil, nil
-		}
-		return 0, nil, nil
-	})
+	sc := wholeIn(r)
 	h := history{at: standing{}}
 	for sc.Scan() {
 		s, err := k.open(sc.Bytes())

@@ -68,6 +68,46 @@ func TestStart_AnOldCheckpointThatIsAppendedAgainTakesNothingBack(t *testing.T) 
 	}
 }
 
+// However often old checkpoints are appended again, those before are found: the same one, one after the other for longer than what
+// is always looked through, and a long way of the file as it was.
+func TestStart_OldCheckpointsThatFillTheEndTakeNothingBack(t *testing.T) {
+	t.Parallel()
+	r := newReplicasOf(t, 16)
+	c := r.points[0]
+	var honest [][]byte
+	var was book
+	const many, lost = 7000, 10
+	for i := range many + lost {
+		if i == many {
+			was = r.clone()
+		}
+		r.writes("wrt_a")
+		heads, _ := r.Heads(t.Context())
+		text, err := c.Key.Sign(witness.Checkpoint{Origin: c.Origin, At: r.now.Add(time.Duration(i) * time.Second), Heads: heads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		honest = append(honest, text)
+	}
+	file, last := c.File, r.book
+	if size := len(honest[0]) * (many - 100); size <= 9<<20 {
+		t.Fatalf("they are no more than %d bytes", size)
+	}
+	for what, again := range map[string][][]byte{"one": slices.Repeat(honest[many-1:many], 20_000), "a way": honest[100:many]} {
+		rewrite(t, file, slices.Concat(honest, again))
+		r.set(was)
+		r.starts(what, true)
+		r.set(last)
+		r.starts(what+", with all that was signed", false)
+	}
+	few := [][]byte{honest[0], honest[many-1], honest[many]} // too few to be told from those behind them by what stands in between
+	rewrite(t, file, slices.Concat(few, slices.Repeat(few[1:2], 20_000)))
+	r.set(was)
+	r.starts("a short file", true)
+	rewrite(t, file, honest)
+	r.starts("set back", true)
+}
+
 // An acceptance by a clock that is behind counts as any other: for a process that runs, at the next start, and in a verification.
 func TestSign_AnAcceptanceByAClockThatIsBehindCounts(t *testing.T) {
 	t.Parallel()
