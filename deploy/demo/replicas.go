@@ -39,12 +39,13 @@ func (d *demo) beginCheckpoints(ctx context.Context) error {
 	if !d.resumed {
 		return nil
 	}
+	first := d.cfg.Replica(1, d.at[0]).Checkpoints()
 	for i, at := range d.at[1:] {
 		c := d.cfg.Replica(i+2, at)
 		if _, err := os.Stat(c.Checkpoints()); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if _, err := c.Command(ctx, c.IDP, "audit", "begin"); err != nil {
+		if _, err := c.Command(ctx, c.IDP, "audit", "begin", "--witness", first); err != nil {
 			return err
 		}
 	}

@@ -66,7 +66,7 @@ func startable(err error) error {
 	case errors.As(err, &behind):
 		return fmt.Errorf("%w: it is a restored copy or was cut; serving it would bring used codes and lost claims back: run `caseservice restore --accept`", err)
 	case errors.As(err, &gone):
-		return fmt.Errorf("%w: where a replica is added or the file is lost for good, make sure of the database with `caseservice ledger verify` and the other witnesses, then run `caseservice ledger begin --checkpoint-file %s`", err, gone.File)
+		return fmt.Errorf("%w: where a replica is added or the file is lost for good, run `caseservice ledger begin --checkpoint-file %s --witness FILE`, with the checkpoint file of another replica", err, gone.File)
 	}
 	return err
 }

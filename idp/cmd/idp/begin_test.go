@@ -33,17 +33,53 @@ func TestServe_AFileOfCheckpointsThatIsGoneIsMissed(t *testing.T) {
 	if status, said := w.command(nil, begin...); status != exitConfig || !strings.Contains(said, "--checkpoint-file") {
 		t.Errorf("no file is named: %d %s", status, said)
 	}
+	if status, said := w.command(nil, append(slices.Clone(begin), "--checkpoint-file", second)...); status != exitUsage || !strings.Contains(said, "--no-other-witness") {
+		t.Errorf("nobody answers for the database: %d %s", status, said)
+	}
+	begin = append(begin, "--witness", w.points)
 	w.ok(nil, append(slices.Clone(begin), "--checkpoint-file", second)...)
 	w.must(w.serve(w.file, second))
-	if status, said := w.command(nil, append(slices.Clone(begin), "--checkpoint-file", w.points)...); status != exitFailed || !strings.Contains(said, "nothing to begin") {
+	again := append(slices.Clone(begin), "--checkpoint-file", w.points)
+	if status, said := w.command(nil, again...); status != exitFailed || !strings.Contains(said, "nothing to begin") {
 		t.Errorf("one that holds checkpoints: %d %s", status, said)
 	}
+	w.ok(nil, append(again, "--if-missing")...)
 	list, err := w.p.store.LatestEvents(t.Context(), 1000)
 	if err != nil || !slices.ContainsFunc(list, func(e audit.Stored) bool {
 		return e.Type == "checkpoints.begun" && e.Detail["file"] == second && e.Actor == operator()
 	}) {
 		t.Errorf("it does not stand in the audit: %v", err)
 	}
+}
+
+// A database that lacks what another witness knows gets no file of checkpoints: by that it would pass for the whole.
+func TestBegin_ADatabaseThatWasSetBackIsRefusedByTheOtherWitnesses(t *testing.T) {
+	t.Parallel()
+	w := newRestoring(t)
+	old := filepath.Join(w.dir, "old.db")
+	w.ok(nil, "backup", old, "--database", "sqlite:"+w.file)
+	w.signedIn(ben)
+	w.must(w.p.signs.Once(t.Context()))
+	w.ok(nil, "audit", "export", w.export, "--database", "sqlite:"+w.file)
+	third := filepath.Join(w.dir, "third")
+	begin := []string{"audit", "begin", "--issuer", w.issuer, "--kek-file", w.kek, "--checkpoint-file", third}
+	other := append(slices.Clone(begin), "--database", "sqlite:"+w.file)
+	other[3] = strings.Replace(w.issuer, "http:", "https:", 1)
+	set := append(slices.Clone(begin), "--database", "sqlite:"+old)
+	for what, args := range map[string][]string{
+		"a checkpoint":   append(slices.Clone(set), "--witness", w.points),
+		"an export":      append(slices.Clone(set), "--audit", w.export),
+		"no witness":     append(slices.Clone(set), "--witness", filepath.Join(w.dir, "none")),
+		"another issuer": append(other, "--witness", w.points),
+	} {
+		if status, said := w.command(nil, args...); status != exitFailed || said == "" {
+			t.Errorf("%s: %d %s", what, status, said)
+		}
+	}
+	if info, err := os.Stat(third); err == nil && info.Size() > 0 {
+		t.Error("it is begun")
+	}
+	w.ok(nil, append(begin, "--database", "sqlite:"+w.file, "--witness", w.points, "--audit", w.export)...)
 }
 
 // A first start that fails leaves nothing behind that a later one misses, and one that could not sign is refused at once.

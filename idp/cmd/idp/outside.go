@@ -61,7 +61,7 @@ func startable(err error) error {
 	case errors.As(err, &behind):
 		return fmt.Errorf("%w: it is a restored copy or was cut; serving it would bring spent and revoked things back: run `idp restore --accept`", err)
 	case errors.As(err, &gone):
-		return fmt.Errorf("%w: where a replica is added or the file is lost for good, make sure of the database with `idp audit verify` and the other witnesses, then run `idp audit begin --checkpoint-file %s`", err, gone.File)
+		return fmt.Errorf("%w: where a replica is added or the file is lost for good, run `idp audit begin --checkpoint-file %s --witness FILE`, with the checkpoint file of another replica", err, gone.File)
 	}
 	return err
 }
