@@ -68,6 +68,9 @@ func (c *Checkpointer) Start(ctx context.Context, tell Tell, record func() error
 			return err
 		})
 	}
+	if errors.Is(err, ErrHolds) { // a replica that shares it was quicker
+		return c.Start(ctx, tell, record)
+	}
 	return err == nil, err
 }
 

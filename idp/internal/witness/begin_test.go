@@ -1,6 +1,7 @@
 package witness_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ellis.example/idp/internal/chain"
 	"ellis.example/idp/internal/witness"
 )
 
@@ -86,4 +88,33 @@ func TestBegin_NothingIsRecordedBesideAFileThatCannotBeOpened(t *testing.T) {
 	}
 	h.must(c.Begin(t.Context(), record))
 	h.must(witness.Beginnable(file))
+}
+
+// overtaken is a log: when its ends are asked for first, something else happens.
+type overtaken struct {
+	*house
+	by func()
+}
+
+func (o *overtaken) Heads(ctx context.Context) ([]chain.Head, error) {
+	if by := o.by; by != nil {
+		o.by = nil
+		by()
+	}
+	return o.house.Heads(ctx)
+}
+
+// Replicas that share a file may be started at the same time.
+func TestStart_AReplicaThatSharesTheFileMayBeQuicker(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	record := func() error { h.record(witness.Role+"_1", said{}); return nil }
+	of := func(log witness.Log, file string) *witness.Checkpointer {
+		return &witness.Checkpointer{Log: log, Key: h.key, Origin: "id.example.org", File: file, Now: func() time.Time { return h.now }}
+	}
+	file := filepath.Join(t.TempDir(), "points")
+	slow := of(&overtaken{h, func() { h.must(of(h, file).Begin(t.Context(), record)) }}, file)
+	if begins, err := slow.Start(t.Context(), tell, func() error { t.Error("recorded"); return nil }); begins || err != nil {
+		t.Errorf("begins %t, %v", begins, err)
+	}
 }
