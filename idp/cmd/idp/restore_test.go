@@ -402,6 +402,7 @@ func TestAuditVerify_SaysHowOldTheCopiesOutsideAre(t *testing.T) {
 	w.must(err)
 	w.must(w.p.checkpoints(t.Context(), seed))
 	w.clock.Advance(-3 * time.Hour)
+	w.as("machine", "/token", machineForm())
 	w.must(w.p.signs.Once(t.Context()))
 	if status, _ := w.command(nil, append(slices.Clone(args), "--checkpoint-file", again)...); status != exitOK {
 		t.Errorf("old, and nothing is lacking: status %d", status)
