@@ -79,13 +79,19 @@ var writers = map[string]string{
 	"ledger":       "INSERT INTO ledger_writers (name, seq, hash) SELECT 'filled', i, @32 FROM (SELECT %d AS i) AS n",
 }
 
-// fill makes the rows of a database.
-func fill(ctx context.Context, dsn string, tables []filling, rows int) (err error) {
+// open opens a database by its data source name. Nobody else uses it, and what a power failure takes is made again.
+func open(dsn string) (driver string, db *sql.DB, err error) {
 	driver, source := "pgx", dsn
 	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
 		driver, source = "sqlite", "file:"+path+"?_pragma=synchronous(off)&_pragma=cache_size(-200000)"
 	}
-	db, err := sql.Open(driver, source)
+	db, err = sql.Open(driver, source)
+	return driver, db, err
+}
+
+// fill makes the rows of a database.
+func fill(ctx context.Context, dsn string, tables []filling, rows int) (err error) {
+	driver, db, err := open(dsn)
 	if err != nil {
 		return err
 	}

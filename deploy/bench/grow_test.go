@@ -1,9 +1,7 @@
 package main
 
 import (
-	"database/sql"
 	"io"
-	"strings"
 	"testing"
 )
 
@@ -32,11 +30,7 @@ func TestGrow_FillsWhatIsServedThen(t *testing.T) {
 // holds checks that a database has at least the rows that were asked for, in each table.
 func holds(t *testing.T, dsn string, tables []filling, rows int) {
 	t.Helper()
-	driver, source := "pgx", dsn
-	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
-		driver, source = "sqlite", "file:"+path
-	}
-	db, err := sql.Open(driver, source)
+	_, db, err := open(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func (v vouching) ask(ctx context.Context, c *witness.Checkpointer, r *sqlstore.
 	}
 	differs, err := compared(ctx, r, v.export)
 	if err == nil && differs != nil {
-		err = &witness.Behind{File: v.export, Why: differs.Error()}
+		err = &witness.Behind{File: v.export, Why: differs.Error(), Export: true}
 	}
 	return err
 }

@@ -3,6 +3,7 @@
 package sqldb
 
 import (
+	"errors"
 	"time"
 
 	"ellis.example/caseservice/internal/chain"
@@ -26,4 +27,24 @@ type Entry struct {
 	At     time.Time
 	Record chain.Record
 	Event  unit.Event
+}
+
+// errMoved ends what is written where the chain of this process does not end where it left it: the database was set back, and
+// the connection did not end with it, as behind a pooler. Going on would leave a hole that only a verification finds.
+var errMoved = errors.New("the chain of this process does not end where it left it: the database was set back or changed underneath; another chain is begun")
+
+// save stores where the chain ends, and the events of the transaction. In this order: behind a chain that moved, others may
+// have the places of the events.
+func (w *writer) save(before chain.Head) error {
+	if w.head == before {
+		return nil
+	}
+	n, err := w.db.opt.Chain.Save(w.t, w.id, before, w.head)
+	if err == nil && n != 1 {
+		err = errMoved
+	}
+	if err != nil {
+		return err
+	}
+	return w.db.opt.Chain.Append(w.t, w.id, w.entries)
 }

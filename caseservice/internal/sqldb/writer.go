@@ -394,26 +394,6 @@ func (w *writer) apply(j *job) error {
 	return nil
 }
 
-// errMoved ends what is written where the chain of this process does not end where it left it: the database was set back, and
-// the connection did not end with it, as behind a pooler. Going on would leave a hole that only a verification finds.
-var errMoved = errors.New("the chain of this process does not end where it left it: the database was set back or changed underneath; another chain is begun")
-
-// save stores where the chain ends, and the events of the transaction. In this order: behind a chain that moved, others may
-// have the places of the events.
-func (w *writer) save(before chain.Head) error {
-	if w.head == before {
-		return nil
-	}
-	n, err := w.db.opt.Chain.Save(w.t, w.id, before, w.head)
-	if err == nil && n != 1 {
-		err = errMoved
-	}
-	if err != nil {
-		return err
-	}
-	return w.db.opt.Chain.Append(w.t, w.id, w.entries)
-}
-
 // contained parts what a job may say of itself, a conflict or a panic, from what the database says: after that nobody
 // knows what is left of the transaction, as SQLite ends it by itself on a full disk.
 func contained(f func() error) (own, err error) {

@@ -22,12 +22,19 @@ const Role = "wit"
 // who has a record of so short a time has nothing to set back.
 const Together = time.Hour
 
-// Behind says that a database has not all that was signed.
-type Behind struct{ File, Why string }
+// Behind says that a database has not all that was signed in a file of checkpoints, or that an export has.
+type Behind struct {
+	File, Why string
+	Export    bool
+}
 
 // Error implements error.
 func (b *Behind) Error() string {
-	return fmt.Sprintf("the database is older than the last signed checkpoint in %s (%s)", b.File, b.Why)
+	than := "the last signed checkpoint in "
+	if b.Export {
+		than = "the export "
+	}
+	return fmt.Sprintf("the database is older than %s%s (%s)", than, b.File, b.Why)
 }
 
 // Gone says that a file that should hold checkpoints is not there or holds none.
@@ -53,7 +60,7 @@ func (c *Checkpointer) Start(ctx context.Context, tell Tell, record func() error
 	if kept {
 		why, err := said.Behind(ctx, c.Log)
 		if err == nil && why != "" {
-			err = &Behind{c.File, why}
+			err = &Behind{File: c.File, Why: why}
 		}
 		return false, err
 	}
@@ -122,7 +129,7 @@ func (c *Checkpointer) Vouch(ctx context.Context, files []string) error {
 		}
 		why, err := said.Behind(ctx, c.Log)
 		if err == nil && why != "" {
-			err = &Behind{file, why}
+			err = &Behind{File: file, Why: why}
 		}
 		if err != nil {
 			return err

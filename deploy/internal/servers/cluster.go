@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+
+	"ellis.example/deploy/internal/freeport"
 )
 
 // Cluster is a Redis Cluster of three primaries with a replica each, which take a primary for dead that has been silent for a
@@ -22,7 +24,7 @@ func StartCluster(ctx context.Context) (c *Cluster, err error) {
 	}()
 	args := []string{"--cluster-yes", "--cluster-replicas", "1", "--cluster", "create"}
 	for range 6 {
-		bus, err := freePort()
+		bus, err := freeport.Free()
 		if err != nil {
 			return c, err
 		}

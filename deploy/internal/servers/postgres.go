@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"time"
 
-	"ellis.example/deploy/internal/launch"
+	"ellis.example/deploy/internal/freeport"
 )
 
 const (
@@ -60,7 +60,7 @@ func newPostgres(folder string, settings []string) (p *Postgres, err error) {
 	if p.bin, err = postgresPrograms(); err != nil {
 		return nil, err
 	}
-	if p.Port, err = freePort(); err != nil {
+	if p.Port, err = freeport.Free(); err != nil {
 		return nil, err
 	}
 	if p.dir, err = os.MkdirTemp(folder, "ellis-pg-"); err != nil {
@@ -222,10 +222,4 @@ func postgresPrograms() (string, error) {
 		return n
 	}
 	return slices.MaxFunc(dirs, func(a, b string) int { return release(a) - release(b) }), nil
-}
-
-func freePort() (int, error) {
-	var ports launch.Ports
-	defer ports.Release()
-	return ports.Free()
 }

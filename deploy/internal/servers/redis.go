@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ellis.example/deploy/internal/freeport"
 )
 
 const answerTime = 5 * time.Second
@@ -39,7 +41,7 @@ func newRedis() (*Redis, error) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return nil, fmt.Errorf("redis is not installed (Debian: apt install redis-server): %w", err)
 	}
-	port, err := freePort()
+	port, err := freeport.Free()
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func readVouch(cmd *cobra.Command, st *sqlstore.Store) (func(context.Context, *w
 			return fmt.Errorf("%s: %w", export, err)
 		}
 		if len(found.Differs) > 0 {
-			return &witness.Behind{File: export, Why: found.Differs[0].Error()}
+			return &witness.Behind{File: export, Why: found.Differs[0].Error(), Export: true}
 		}
 		return nil
 	}, nil

@@ -77,7 +77,7 @@ func TestBegin_ADatabaseThatWasSetBackIsRefusedByTheOtherWitnesses(t *testing.T)
 		args []string
 	}{
 		{"is older than the last signed checkpoint", append(slices.Clone(set), "--witness", w.points)},
-		{"the export has this record, the database does not", append(slices.Clone(set), "--audit", w.export)},
+		{"is older than the export " + w.export, append(slices.Clone(set), "--audit", w.export)},
 		{"no checkpoint is there", append(slices.Clone(set), "--witness", filepath.Join(w.dir, "none"))},
 		{"it is of " + w.issuer, append(other, "--witness", w.points)},
 	} {

@@ -56,16 +56,19 @@ func (k *Key) ahead(f *os.File, end int64, c Checkpoint) (Checkpoint, error) {
 // appended again and is longer than that end begins among the others, or holds one twice.
 func rises(f *os.File, end int64) (bool, error) {
 	from, latest := max(0, end-lookedThrough), time.Time{}
+	next := func(one []byte) bool {
+		before := latest
+		latest = dated(one)
+		return latest.After(before)
+	}
 	for at := int64(0); at < from; at += sampled {
 		for one, err := range eachIn(f, at, from) {
 			if err != nil {
 				return false, err
 			}
-			t := dated(one)
-			if !t.After(latest) {
+			if !next(one) {
 				return false, nil
 			}
-			latest = t
 			break
 		}
 	}
@@ -73,11 +76,9 @@ func rises(f *os.File, end int64) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		t := dated(one)
-		if !t.After(latest) {
+		if !next(one) {
 			return false, nil
 		}
-		latest = t
 	}
 	return true, nil
 }
