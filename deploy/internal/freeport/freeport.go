@@ -10,6 +10,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"syscall"
 )
 
 // Systems give ports from 32,768 or 49,152 on to connections that go out. Whatever is chosen there may be taken in the moment
@@ -45,13 +46,23 @@ func take(port int) bool {
 	if err != nil {
 		return false
 	}
-	l, err := c.Listen(context.Background(), "tcp", addr)
-	if err != nil {
+	if someoneListens(addr) {
 		_ = promise.Close()
 		return false
 	}
 	promises.Lock()
 	defer promises.Unlock()
 	promises.all = append(promises.all, promise)
-	return l.Close() == nil
+	return true
+}
+
+// someoneListens asks by connecting. A listener of our own, closed again at once, would live on in every child that another
+// goroutine is just about to start, until the child runs its program: the port that was found free would be taken for a moment.
+func someoneListens(addr string) bool {
+	var d net.Dialer
+	c, err := d.DialContext(context.Background(), "tcp", addr)
+	if err == nil {
+		_ = c.Close()
+	}
+	return !errors.Is(err, syscall.ECONNREFUSED)
 }

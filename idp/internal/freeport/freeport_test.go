@@ -9,8 +9,17 @@ import (
 	"testing"
 )
 
+// TestFree_LiesBelowWhatGoesOutAndIsGivenOnce listens at each port at once, while the process starts others: between fork and
+// exec a child holds every descriptor of its parent, also those that the parent has closed since.
 func TestFree_LiesBelowWhatGoesOutAndIsGivenOnce(t *testing.T) {
 	t.Parallel()
+	for range 4 {
+		go func() {
+			for t.Context().Err() == nil {
+				_ = exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^$").Run()
+			}
+		}()
+	}
 	seen := map[int]bool{}
 	for range 100 {
 		port, err := Free()
