@@ -246,6 +246,27 @@ func (w *writer) connect() error {
 	return err
 }
 
+// open begins a transaction. The server may be gone since the last one, and back: what was kept of it costs nobody an answer then,
+// as nothing went over the connection yet. One that does not answer in time is not asked again.
+func (w *writer) open(ctx context.Context) error {
+	for kept := w.t != nil; ; kept = false {
+		if w.t == nil {
+			if err := w.connect(); err != nil {
+				return err
+			}
+		}
+		w.t.ctx, w.t.late = ctx, nil
+		err := w.t.open()
+		if err == nil {
+			return nil
+		}
+		w.drop()
+		if !kept || w.db.d.knock == 0 || errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
+}
+
 // drop gives the connection up, and the chain with it.
 func (w *writer) drop() {
 	if w.t == nil {
@@ -260,25 +281,18 @@ func (w *writer) drop() {
 // of any was written unless the connection broke during COMMIT.
 func (w *writer) try(batch []*job) (err error) {
 	w.doubt, w.barred = false, false
-	if w.t == nil {
-		if err := w.connect(); err != nil {
-			return err
-		}
-	}
 	long := batch[0].long
 	ctx, done := w.db.d.within(context.Background())
 	if long {
 		ctx, done = context.WithTimeout(context.Background(), longPatience)
 	}
 	defer done()
-	w.t.ctx, w.t.late = ctx, nil
 	clear(w.entries) // they are somebody's, and are not to be kept longer
 	w.entries = w.entries[:0]
-	id, head := w.id, w.head
-	if err := w.t.open(); err != nil {
-		w.drop()
+	if err := w.open(ctx); err != nil {
 		return err
 	}
+	id, head := w.id, w.head
 	if err = w.prepare(long); err == nil {
 		err = w.look(batch)
 	}
