@@ -21,9 +21,8 @@ import (
 
 // TestMain lets the test binary be the bare server, as the benchmark does with itself.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == bareCommand {
-		fmt.Fprintln(os.Stderr, serveBare(os.Args[2]))
-		os.Exit(1)
+	if status, is := yardstickCommand(os.Args); is {
+		os.Exit(status)
 	}
 	os.Exit(m.Run())
 }
@@ -197,7 +196,7 @@ func TestRound_SaysRatesAndQuantiles(t *testing.T) {
 func TestTable_ComparesInUnitsOfTheBareServer(t *testing.T) {
 	t.Parallel()
 	before := &report{Operations: []result{{Name: "jwks", Store: "sqlite", CPU: 10}}, Yardsticks: map[string]float64{"http": 5}}
-	now := &report{Where: "here", Operations: []result{{Name: "jwks", Store: "sqlite", CPU: 40, Target: 20, Kinds: map[string]int{"bad": 2}}, {Name: "new", Store: "sqlite", CPU: 7}}, Yardsticks: map[string]float64{"http": 10}}
+	now := &report{Where: "here", Operations: []result{{Name: "jwks", Store: "sqlite", CPU: 40, Target: 20, Hash: .95, Kinds: map[string]int{"bad": 2}}, {Name: "new", Store: "sqlite", CPU: 7}}, Yardsticks: map[string]float64{"http": 10}}
 	if got := now.since(before, now.Operations[0]); got != "2.00" { // four times as much on a machine that takes twice as long
 		t.Errorf("ratio %s", got)
 	}
@@ -208,7 +207,7 @@ func TestTable_ComparesInUnitsOfTheBareServer(t *testing.T) {
 	if err := now.table(&out, before); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"here", "jwks", "2.00", "4.0", "jwks over sqlite, 2 times: bad", "argon2id"} {
+	for _, want := range []string{"here", "jwks", "2.00", "4.0", "jwks over sqlite, 2 times: bad", "jwks over sqlite: one bare hash is 95.0 % of it", "argon2id"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
@@ -220,6 +219,13 @@ func TestTable_ComparesInUnitsOfTheBareServer(t *testing.T) {
 	}
 	if again, err := readReport(path); err != nil || again.Operations[0].CPU != 40 {
 		t.Errorf("%+v, %v", again, err)
+	}
+}
+
+func TestBareHash_IsThatOfAnotherProcess(t *testing.T) {
+	t.Parallel()
+	if us, err := (&bench{}).bareHash(t.Context(), time.Millisecond); err != nil || us < 1000 {
+		t.Errorf("%v µs, %v", us, err)
 	}
 }
 

@@ -17,9 +17,8 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == bareCommand {
-		fmt.Fprintln(os.Stderr, serveBare(os.Args[2]))
-		os.Exit(1)
+	if status, is := yardstickCommand(os.Args); is {
+		os.Exit(status)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -258,15 +257,20 @@ func (b *bench) measure(ctx context.Context, s *stack, o operation) (result, err
 	if o.rounds != 0 {
 		length = time.Duration(o.rounds * float64(length))
 	}
-	rounds, err := b.measureRounds(ctx, workers, length, s.measure(o.service), feed)
+	var hash func() (float64, error)
+	if o.hashes {
+		hash = func() (float64, error) { return b.bareHash(ctx, length/4) }
+	}
+	rounds, err := b.measureRounds(ctx, workers, length, s.measure(o.service), feed, hash)
 	if err != nil {
 		return result{}, err
 	}
 	return summary(o, s.store, b.workers, rounds), nil
 }
 
-// measureRounds warms up for a quarter of a round, then takes the rounds.
-func (b *bench) measureRounds(ctx context.Context, workers []worker, length time.Duration, measure func() usage, feed func(time.Duration) error) (out []round, err error) {
+// measureRounds warms up for a quarter of a round, then takes the rounds. hash, if there is one, is asked before each: the same
+// core, and what else this machine does, decide over both.
+func (b *bench) measureRounds(ctx context.Context, workers []worker, length time.Duration, measure func() usage, feed func(time.Duration) error, hash func() (float64, error)) (out []round, err error) {
 	for i := range b.rounds + 1 {
 		d := length
 		if i == 0 {
@@ -277,7 +281,14 @@ func (b *bench) measureRounds(ctx context.Context, workers []worker, length time
 				return nil, err
 			}
 		}
+		var bare float64
+		if hash != nil {
+			if bare, err = hash(); err != nil {
+				return nil, err
+			}
+		}
 		r := drive(ctx, workers, d, measure)
+		r.hash = bare
 		if i > 0 || r.failed > 0 {
 			out = append(out, r)
 		}
@@ -292,6 +303,7 @@ func summary(o operation, store string, workers int, rounds []round) result {
 		CPU:      median(rounds, func(r *round) float64 { return r.per(r.cpu.server) }),
 		Database: median(rounds, func(r *round) float64 { return r.per(r.cpu.database) }),
 		Cache:    median(rounds, func(r *round) float64 { return r.per(r.cpu.cache) }),
+		Hash:     median(rounds, func(r *round) float64 { return r.hash / r.per(r.cpu.server) }),
 		P50:      median(rounds, func(r *round) float64 { return r.quantile(.5) }),
 		P99:      median(rounds, func(r *round) float64 { return r.quantile(.99) }),
 	}

@@ -39,6 +39,7 @@ type result struct {
 	CPU      float64        `json:"cpu_us"` // of the server, for one operation
 	Database float64        `json:"database_cpu_us,omitempty"`
 	Cache    float64        `json:"cache_cpu_us,omitempty"`
+	Hash     float64        `json:"hash_share,omitempty"` // a bare hash by turns with it, as a part of CPU
 	P50      float64        `json:"p50_ms"`
 	P99      float64        `json:"p99_ms"`
 	Errors   int            `json:"errors"`
@@ -91,6 +92,9 @@ func (r *report) table(w io.Writer, before *report) error {
 	}
 	fmt.Fprintln(w)
 	for _, o := range r.Operations {
+		if o.Hash > 0 {
+			fmt.Fprintf(w, "%s over %s: one bare hash is %.1f %% of it\n", o.Name, o.Store, 100*o.Hash)
+		}
 		for kind, n := range o.Kinds {
 			fmt.Fprintf(w, "%s over %s, %d times: %s\n", o.Name, o.Store, n, kind)
 		}

@@ -8,10 +8,12 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -113,6 +115,62 @@ func signJWS(string) (func() error, error) {
 	}, err
 }
 
+// yardstickCommand does what a yardstick asks of a process of its own, if args do, and returns its exit status.
+func yardstickCommand(args []string) (status int, is bool) {
+	if len(args) != 3 {
+		return 0, false
+	}
+	var err error
+	switch args[1] {
+	case bareCommand:
+		err = serveBare(args[2])
+	case hashCommand:
+		err = tellHashes(args[2], os.Stdout)
+	default:
+		return 0, false
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1, true
+	}
+	return 0, true
+}
+
+// hashCommand makes this program hash for so long in place of being the benchmark, and tell the processor time of one hash in
+// microseconds.
+const hashCommand = "bare-hashes"
+
+func tellHashes(length string, to io.Writer) error {
+	d, err := time.ParseDuration(length)
+	if err != nil {
+		return err
+	}
+	do, err := hashPassword("")
+	if err != nil {
+		return err
+	}
+	us, err := perCall(do, d)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(to, us)
+	return err
+}
+
+// bareHash is the processor time of one hash on the core of the servers, in microseconds.
+func (b *bench) bareHash(ctx context.Context, length time.Duration) (us float64, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 0, err
+	}
+	spec := b.cores.own(launch.Spec{Path: self, Args: []string{hashCommand, length.String()}})
+	out, err := exec.CommandContext(ctx, spec.Path, spec.Args...).Output() //nolint:gosec // this program
+	if err == nil {
+		_, err = fmt.Sscan(string(out), &us)
+	}
+	return us, err
+}
+
 // hashPassword costs what the provider's passwords do.
 func hashPassword(string) (func() error, error) {
 	return func() error {
@@ -184,7 +242,7 @@ func (b *bench) bareHTTP(ctx context.Context) (float64, error) {
 		defer c.close() //nolint:revive // all of them are in use until the end
 		workers[i] = again(c, c.request("GET", "/", nil), hello)
 	}
-	rounds, err := b.measureRounds(ctx, workers, b.length, func() usage { return usage{server: launch.CPU(p.Pid, false)} }, nil)
+	rounds, err := b.measureRounds(ctx, workers, b.length, func() usage { return usage{server: launch.CPU(p.Pid, false)} }, nil, nil)
 	if err != nil {
 		return 0, err
 	}
