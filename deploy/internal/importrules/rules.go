@@ -38,7 +38,7 @@ var Identity = Module{
 	Path: "ellis.example/idp",
 	Layers: []Layer{
 		{Name: "leaves", May: []string{"leaves"}, Packages: []string{
-			"internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/fresh", "internal/i18n", "internal/ident", "internal/lease", "internal/lines", "internal/peer", "internal/rate", "internal/reference", "internal/seal", "internal/unit", "internal/witness",
+			"internal/argon", "internal/chain", "internal/clock", "internal/config", "internal/fault", "internal/fresh", "internal/i18n", "internal/ident", "internal/lease", "internal/lines", "internal/peer", "internal/rate", "internal/reference", "internal/seal", "internal/unit", "internal/witness",
 		}},
 		{Name: "audit", May: domains[:1], Packages: []string{"internal/audit"}},
 		{Name: "trace", May: domains[:2], Packages: []string{"internal/audit/trace"}},

@@ -57,7 +57,8 @@ type provider struct {
 	strange *throttle.Strangers
 	load    *web.Load
 
-	volatile volatileStore
+	passwords *factor.Passwords
+	volatile  volatileStore
 }
 
 // secrets are the long-lived ones that are made at the first start and kept sealed.
@@ -187,8 +188,9 @@ func (p *provider) wire(sec secrets) error {
 	p.mailer = (&notify.Deliverer{
 		Store: p.store, Commit: p.held, Fence: p.leader.Fence, Seal: p.sealer, Relay: p.relay, Clock: p.clock, Log: p.log, Observe: counter(p.metrics, "idp_mail_total", "Attempts to deliver mail, by outcome."),
 	}).Init()
-	clients, apis, passwords := client.NewCache(p.store, p.clock), api.NewCache(p.store, p.clock), factor.NewPasswords(p.pepper, p.hashing)
-	p.usage(passwords, clients, apis)
+	clients, apis := client.NewCache(p.store, p.clock), api.NewCache(p.store, p.clock)
+	p.passwords = factor.NewPasswords(p.pepper, p.hashing)
+	p.usage(clients, apis)
 	networks := throttle.NewNetworks(p.volatile, p.limits, countBy(p.metrics, "idp_limited_total", "Requests refused because of their network's share, by kind; store_failed: requests that could not be counted and passed.", "kind"))
 	p.strange = throttle.NewStrangers(p.store, p.clock, p.log, countBy(p.metrics, "idp_strangers_total", "Refusals of requests that name nobody known or were not looked at, by type of event.", "type"))
 	gather := flow.Gatherer{Sessions: p.store, Accounts: p.store, Consents: p.store, Factors: p.store, Subjects: client.Subjects{Clients: clients, Keys: p.ring}}
@@ -196,7 +198,7 @@ func (p *provider) wire(sec secrets) error {
 	flows, codes := epochs.Flows{Store: p.volatile, Now: p.store.EpochMark}, epochs.Codes{CodeStore: p.volatile, Now: p.store.EpochMark}
 	shown = pages.New(pages.Deps{
 		Issuer: p.issuer, Edge: edge, Renderer: renderer, Clock: p.clock, Store: p.store, Commit: p.store, Flows: flows, Volatile: p.volatile,
-		Gather: gather, Clients: clients, APIs: apis, Passwords: passwords, Seal: p.sealer, RecoveryKey: sec.recovery,
+		Gather: gather, Clients: clients, APIs: apis, Passwords: p.passwords, Seal: p.sealer, RecoveryKey: sec.recovery,
 		Limiter: throttle.New(p.store, p.clock, sec.throttle), Networks: networks, Strangers: p.strange, Acts: act, Wake: p.mailer.Wake, Name: p.name,
 	})
 	protocol, err := oauth.New(oauth.Deps{

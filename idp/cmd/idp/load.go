@@ -11,7 +11,6 @@ import (
 	"ellis.example/idp/internal/api"
 	"ellis.example/idp/internal/client"
 	"ellis.example/idp/internal/config"
-	"ellis.example/idp/internal/factor"
 	"ellis.example/idp/internal/feed"
 	"ellis.example/idp/internal/store/sqlstore"
 	"ellis.example/idp/internal/web"
@@ -67,14 +66,14 @@ func waitObserver(reg prometheus.Registerer) func(time.Duration) {
 }
 
 // usage registers what is looked up when it is asked for.
-func (p *provider) usage(passwords *factor.Passwords, clients *client.Cache, apis *api.Cache) {
+func (p *provider) usage(clients *client.Cache, apis *api.Cache) {
 	gauge := func(name, help string, of func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, of)
 	}
 	p.metrics.MustRegister(p.store.Metrics("idp"), p.redisDB.Metrics("idp"), outbox{p.store},
-		gauge("idp_password_queue", "Passwords that are hashed, or wait for it.", func() float64 { n, _ := passwords.Queue(); return float64(n) }),
+		gauge("idp_password_queue", "Passwords that are hashed, or wait for it.", func() float64 { n, _ := p.passwords.Queue(); return float64(n) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "idp_password_refused_total", Help: "Passwords that were not looked at because too many waited."},
-			func() float64 { _, n := passwords.Queue(); return float64(n) }),
+			func() float64 { _, n := p.passwords.Queue(); return float64(n) }),
 		&caches{read: func() map[string]cacheUse {
 			c, cr := clients.Size()
 			a, ar := apis.Size()

@@ -50,7 +50,7 @@ func serve(ctx context.Context, s settings) (err error) {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { p.leader.Run(work, p.lead) })
-	wg.Go(func() { background.Run(work, s.log, append(p.ownJobs(), memoryJobs()...)...) })
+	wg.Go(func() { background.Run(work, s.log, append(p.ownJobs(), memoryJobs(p.passwords.Trim)...)...) })
 	err = web.Servers{Log: s.log, Public: p.public, Private: p.inner, State: &p.state, Load: p.load, Notice: s.notice, Drain: s.drain}.Run(ctx, public, private)
 	stop()
 	wg.Wait()

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
 
+	"ellis.example/idp/internal/argon"
 	"ellis.example/idp/internal/fault"
 )
 
@@ -57,6 +58,7 @@ var (
 // make each slower and fill the memory.
 type Passwords struct {
 	params Params
+	argon  *argon.Deriver
 	pepper []byte
 	keyID  string
 	slots  chan struct{}
@@ -71,13 +73,16 @@ type Passwords struct {
 func NewPasswords(pepper []byte, p Params) *Passwords {
 	id := sha256.Sum256(append([]byte("pepper id "), pepper...))
 	cores := runtime.GOMAXPROCS(0)
-	h := &Passwords{params: p, pepper: pepper, keyID: hex.EncodeToString(id[:4]), slots: make(chan struct{}, cores), limit: int64(cores) * 16}
+	h := &Passwords{params: p, argon: argon.New(p.Memory), pepper: pepper, keyID: hex.EncodeToString(id[:4]), slots: make(chan struct{}, cores), limit: int64(cores) * 16}
 	h.nobody = h.record(p, make([]byte, saltLen), make([]byte, hashLen))
 	return h
 }
 
 // Queue returns how many passwords are hashed or wait for it, and how many were refused because too many did.
 func (h *Passwords) Queue() (now, refused int64) { return h.queued.Load(), h.busy.Load() }
+
+// Trim gives back memory that no password was hashed in since the last Trim.
+func (h *Passwords) Trim() error { return h.argon.Trim() }
 
 // Hash returns the record of a password. Errors: ErrTooLong; ErrBusy when the queue is full; the context's.
 func (h *Passwords) Hash(ctx context.Context, password string) (string, error) {
@@ -137,9 +142,9 @@ func (h *Passwords) derive(ctx context.Context, password string, salt []byte, p 
 	m := hmac.New(sha256.New, h.pepper)
 	_, _ = m.Write(norm.NFKC.Bytes([]byte(password)))
 	key := m.Sum(nil)
-	sum := argon2.IDKey(key, salt, p.Time, p.Memory, p.Threads, hashLen)
+	sum := h.argon.Key(key, salt, p.Time, p.Memory, p.Threads, hashLen)
 	if rest := h.params.beyond(p); rest.Memory > 0 {
-		_ = argon2.IDKey(key, salt, rest.Time, rest.Memory, rest.Threads, hashLen)
+		_ = h.argon.Key(key, salt, rest.Time, rest.Memory, rest.Threads, hashLen)
 	}
 	return sum, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -83,6 +84,30 @@ func TestPasswords_SayWhenARecordIsOld(t *testing.T) {
 	}
 	if _, stale, err := factor.NewPasswords(pepper, cheap).Verify(t.Context(), old, "a lamp on a wet jetty"); stale || err != nil {
 		t.Error("a record of today is old:", err)
+	}
+}
+
+// What a hash fills is not left to the garbage collector, which would have to work after nearly each one. Not parallel: it counts
+// what the process allocates.
+func TestPasswords_HashOutsideTheHeap(t *testing.T) {
+	h := factor.NewPasswords(pepper, factor.DefaultParams)
+	record := hashed(t, h, "a lamp on a wet jetty")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if !verified(t, h, record, "a lamp on a wet jetty") {
+		t.Error("the right password is wrong")
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("a hash takes %d bytes of the heap", n)
+	}
+	for range 2 {
+		if err := h.Trim(); err != nil {
+			t.Error(err)
+		}
+	}
+	if !verified(t, h, record, "a lamp on a wet jetty") {
+		t.Error("after its memory was given back, the right password is wrong")
 	}
 }
 
