@@ -21,7 +21,7 @@ var assetFiles embed.FS
 type asset struct {
 	kind   string
 	plain  []byte
-	packed []byte // gzip; nil where that is no smaller
+	packed func() []byte // gzip, made when somebody first asks: all at once were half of a start; nil where that is no smaller
 }
 
 // assetSet is everything below /assets/. One hash names the whole set, so that a style sheet can name its fonts
@@ -31,7 +31,9 @@ type assetSet struct {
 	files  map[string]asset
 }
 
-var assets = sync.OnceValue(func() assetSet {
+var assets = sync.OnceValue(readAssets)
+
+func readAssets() assetSet {
 	set := assetSet{files: map[string]asset{}}
 	sum := sha256.New()
 	names, err := fs.Glob(assetFiles, "assets/*")
@@ -46,11 +48,11 @@ var assets = sync.OnceValue(func() assetSet {
 		one := sha256.Sum256(data)
 		sum.Write([]byte(path.Base(name)))
 		sum.Write(one[:])
-		set.files[path.Base(name)] = asset{kindOf(name), data, pack(name, data)}
+		set.files[path.Base(name)] = asset{kindOf(name), data, sync.OnceValue(func() []byte { return pack(name, data) })}
 	}
 	set.prefix = "/assets/" + hex.EncodeToString(sum.Sum(nil)[:10]) + "/"
 	return set
-})
+}
 
 // kindOf is explicit: the types known to the machine must not decide what browsers do with our files.
 func kindOf(name string) string {
@@ -114,11 +116,11 @@ func (f asset) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	data := f.plain
-	if f.packed != nil {
+	if packed := f.packed(); packed != nil {
 		h.Add("Vary", "Accept-Encoding")
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 			h.Set("Content-Encoding", "gzip")
-			data = f.packed
+			data = packed
 		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(data)))
