@@ -1,8 +1,12 @@
 package accesstoken_test
 
 import (
+	"crypto/elliptic"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
+	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +55,34 @@ func TestAttack_C22_ThereIsOneTextForOneToken(t *testing.T) {
 	if same != 1 {
 		t.Errorf("%d texts pass for one token", same)
 	}
+}
+
+// The library that signs and others that verify agree on two halves of 32 bytes (RFC 7518 §3.4), and on nothing else.
+func TestVerify_AnES256SignatureIsTwoHalves(t *testing.T) {
+	t.Parallel()
+	i, v := setup(t)
+	token := i.Sign(i.Person("p1", "cases:read"))
+	at := strings.LastIndexByte(token, '.') + 1
+	sig, err := base64.RawURLEncoding.DecodeString(token[at:])
+	if err != nil || len(sig) != 64 {
+		t.Fatalf("%d bytes, %v", len(sig), err)
+	}
+	r, s, zero := sig[:32], sig[32:], make([]byte, 32)
+	der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(r), new(big.Int).SetBytes(s)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := elliptic.P256().Params().N
+	more := func(half []byte) []byte { return new(big.Int).Add(order, new(big.Int).SetBytes(half)).Bytes() }
+	for name, bent := range map[string][]byte{
+		"a zero between": slices.Concat(r, []byte{0}, s), "a zero before": slices.Concat([]byte{0}, sig), "a zero after": slices.Concat(sig, []byte{0}),
+		"one half": r, "one byte less": sig[:63], "DER": der, "halves changed": slices.Concat(s, r),
+		"zeros": slices.Concat(zero, zero), "r alone": slices.Concat(r, zero), "s alone": slices.Concat(zero, s),
+		"r beyond the order": slices.Concat(more(r), s), "s beyond the order": slices.Concat(r, more(s)),
+	} {
+		refused(t, v, name, token[:at]+base64.RawURLEncoding.EncodeToString(bent))
+	}
+	accept(t, v, token)
 }
 
 func TestAttack_B16_EveryChangeOfOneCharacterIsRefused(t *testing.T) {
