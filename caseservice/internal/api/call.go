@@ -34,6 +34,7 @@ type reply struct {
 	body     []byte
 	etag     string // "" for answers without a validator
 	location string
+	lent     *[]byte // what body lies in and is given back to rooms; nil: its own
 }
 
 // access is the frame of every handler under /v1: who calls, read and decide and render (the handler), ledger, answer.
@@ -57,6 +58,9 @@ func (a *API) access(w http.ResponseWriter, r *http.Request, rt *route, id strin
 		return
 	}
 	rep.write(w, r)
+	if rep.lent != nil {
+		rooms.Put(rep.lent)
+	}
 }
 
 // decide asks first what can be asked without any case.

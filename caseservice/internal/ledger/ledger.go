@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -84,16 +83,25 @@ func plain(s string) string {
 	return s
 }
 
-// body is the exact text that the chain binds.
-type body struct {
-	At int64 `json:"at"` // Unix microseconds
-	Entry
-}
-
-// Encode returns the canonical text of an entry: one line of JSON. A store keeps the members in columns and makes this
+// Encode returns the canonical text of an entry: one line of JSON, with its time in microseconds since 1970. A store keeps the members in columns and makes this
 // text again to verify, so that nothing is stored twice and no column can be changed unseen.
-func Encode(at time.Time, e Entry) ([]byte, error) {
-	return json.Marshal(body{at.UnixMicro(), e})
+func Encode(at time.Time, e Entry) []byte {
+	t := chain.NewText(512)
+	t.Open()
+	t.Int("at", at.UnixMicro())
+	t.String("act", e.Act)
+	t.String("outcome", string(e.Outcome))
+	t.Some("reason", e.Reason)
+	t.Some("case", e.Case)
+	t.Some("sub", e.Sub)
+	t.Some("client_id", e.Client)
+	t.Some("txn", e.Txn)
+	t.Some("jti", e.JTI)
+	t.Some("actor", e.Actor)
+	t.Some("purpose", string(e.Purpose))
+	t.Some("request", e.Request)
+	t.Close()
+	return t.Bytes()
 }
 
 // Report is the result of a verification.

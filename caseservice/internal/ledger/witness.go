@@ -25,7 +25,10 @@ func NewKey(codeKey []byte) (*witness.Key, error) {
 
 // Decode reads what Encode wrote.
 func Decode(writer string, seq int64, text []byte) (Stored, error) {
-	var b body
+	var b struct {
+		At int64 `json:"at"`
+		Entry
+	}
 	if err := json.Unmarshal(text, &b); err != nil {
 		return Stored{}, fmt.Errorf("entry %d of writer %s: %w", seq, writer, err)
 	}

@@ -84,7 +84,7 @@ func (e Edge) Wrap(h http.Handler) http.Handler {
 		rec := &shed.Answer{ResponseWriter: w}
 		r = r.WithContext(context.WithValue(ctx, infoKey{}, info))
 		defer e.finish(rec, r, info, began)
-		if r.Body != nil {
+		if r.Body != nil && r.Body != http.NoBody {
 			r.Body = http.MaxBytesReader(rec, r.Body, maxBody)
 		}
 		load.admit(h, rec, r, info)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"ellis.example/idp/internal/chain"
 	"ellis.example/idp/internal/unit"
 )
 
@@ -63,7 +64,7 @@ type Stored struct {
 	Event
 }
 
-// body is the exact text that the chain binds.
+// body is how the text that the chain binds is read.
 type body struct {
 	At time.Time `json:"at"`
 	Event
@@ -72,7 +73,51 @@ type body struct {
 // Encode returns the canonical text of e at the given time: one line of JSON, no control characters, times in UTC with
 // microseconds. The store chains exactly these bytes and keeps them unchanged.
 func Encode(at time.Time, e Event) ([]byte, error) {
-	return json.Marshal(body{at.UTC().Truncate(time.Microsecond), e})
+	t := chain.NewText(512)
+	t.Open()
+	if err := appendTime(t, at.UTC().Truncate(time.Microsecond)); err != nil {
+		return nil, err
+	}
+	t.String("type", e.Type)
+	t.String("outcome", string(e.Outcome))
+	t.Some("reason", e.Reason)
+	t.Some("actor", e.Actor)
+	t.Some("account", e.Account)
+	t.Some("client", e.Client)
+	t.Some("session", e.Session)
+	t.Some("flow", e.Flow)
+	t.Some("grant", e.Grant)
+	t.Some("family", e.Family)
+	t.Some("jti", e.JTI)
+	t.Some("txn", e.Txn)
+	t.Some("ip", e.IP)
+	t.Some("device", e.Device)
+	t.Some("request", e.Request)
+	if s := e.Seen; s != nil {
+		t.Name("seen")
+		t.Open()
+		t.Some("aud", s.Audience)
+		t.Some("sub", s.Subject)
+		t.Some("sid", s.Session)
+		t.Some("txn", s.Txn)
+		t.Close()
+	}
+	if len(e.Detail) > 0 {
+		if err := t.Strings("detail", e.Detail); err != nil {
+			return nil, err
+		}
+	}
+	t.Close()
+	return t.Bytes(), nil
+}
+
+// appendTime writes when the event happened. Errors: a year that RFC 3339 has no text for.
+func appendTime(t *chain.Text, at time.Time) error {
+	text, err := at.MarshalText()
+	if err == nil {
+		t.String("at", string(text))
+	}
+	return err
 }
 
 // Decode reads what Encode wrote.

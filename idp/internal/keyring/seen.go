@@ -8,7 +8,7 @@ import (
 
 const (
 	seenShards   = 16
-	seenPerShard = 512 // 8,192 tokens in all, about 6 MB
+	seenPerShard = 512 // 8,192 tokens in all, about 6 MB, and 10 where all of them were introspected
 )
 
 // seen remembers tokens whose signature was verified with one set of keys, by the SHA-256 of their whole text. It belongs to
@@ -25,11 +25,11 @@ type seenShard struct {
 	hits, misses atomic.Int64
 }
 
-// verified is what a signature vouches for.
+// verified is what a signature vouches for. The claims themselves are in the text that was shown again.
 type verified struct {
-	claims []byte
-	typ    string
-	state  State // of the key
+	typ   string
+	state State // of the key
+	read  any   // what was made of the claims; nil: nothing
 }
 
 func (c *seen) get(sum [sha256.Size]byte) (verified, bool) {
@@ -62,7 +62,10 @@ func (c *seen) put(sum [sha256.Size]byte, v verified) {
 	s := &c.shard[sum[0]%seenShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, there := s.by[sum]; there {
+	if old, there := s.by[sum]; there {
+		if old.read == nil && v.read != nil {
+			s.by[sum] = v
+		}
 		return
 	}
 	if s.by == nil {

@@ -1,7 +1,6 @@
 package keyring
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -52,26 +51,68 @@ func (r *Ring) VerifyOld(ctx context.Context, compact string, types ...string) (
 	return r.verify(ctx, compact, types, func(State) bool { return true })
 }
 
-func (r *Ring) verify(ctx context.Context, compact string, types []string, good func(State) bool) ([]byte, error) {
-	v, err := r.view.Get(ctx)
+// Read is Verify for a token that is likely to be shown again: it returns what read makes of the claims, which is remembered with
+// the token. All who show it share it, and nobody changes it. It is for one read alone. Errors: ErrToken, also where read returns nil.
+func (r *Ring) Read(ctx context.Context, compact, typ string, read func(claims []byte) any) (any, error) {
+	t, _, err := r.find(ctx, compact, read)
 	if err != nil {
 		return nil, err
 	}
-	if len(compact) > maxToken {
+	if t.state == Retired || t.typ != typ || t.read == nil {
 		return nil, ErrToken
 	}
-	sum := sha256.Sum256([]byte(compact))
-	t, known := v.seen.get(sum)
-	if !known {
-		if t, err = v.verify(compact); err != nil {
-			return nil, err
-		}
-		v.seen.put(sum, t)
+	return t.read, nil
+}
+
+func (r *Ring) verify(ctx context.Context, compact string, types []string, good func(State) bool) ([]byte, error) {
+	t, claims, err := r.find(ctx, compact, nil)
+	if err != nil {
+		return nil, err
 	}
 	if !good(t.state) || !slices.Contains(types, t.typ) {
 		return nil, ErrToken
 	}
-	return bytes.Clone(t.claims), nil
+	if claims == nil {
+		return payload(compact)
+	}
+	return claims, nil
+}
+
+// find returns what is known of a token, and its claims if they were looked at now.
+func (r *Ring) find(ctx context.Context, compact string, read func(claims []byte) any) (t verified, claims []byte, err error) {
+	v, err := r.view.Get(ctx)
+	if err != nil {
+		return t, nil, err
+	}
+	if len(compact) > maxToken {
+		return t, nil, ErrToken
+	}
+	sum := sha256.Sum256([]byte(compact))
+	t, known := v.seen.get(sum)
+	switch {
+	case !known:
+		if t, claims, err = v.verify(compact); err != nil {
+			return t, nil, err
+		}
+	case read == nil || t.read != nil:
+		return t, nil, nil
+	default: // it was shown where nobody reads
+		if claims, err = payload(compact); err != nil {
+			return t, nil, err
+		}
+	}
+	if read != nil {
+		t.read = read(claims)
+	}
+	v.seen.put(sum, t)
+	return t, claims, nil
+}
+
+// payload returns the claims of a token that was verified.
+func payload(compact string) ([]byte, error) {
+	_, rest, _ := strings.Cut(compact, ".")
+	part, _, _ := strings.Cut(rest, ".")
+	return base64.RawURLEncoding.DecodeString(part)
 }
 
 // Uses tell how keys and verified tokens are kept in memory.
@@ -102,25 +143,24 @@ var accepted = func() (out []jose.SignatureAlgorithm) {
 }()
 
 // verify checks form and signature of a token with one set of keys.
-func (v *ready) verify(compact string) (verified, error) {
+func (v *ready) verify(compact string) (t verified, claims []byte, err error) {
 	if !canonical(compact) {
-		return verified{}, ErrToken
+		return t, nil, ErrToken
 	}
 	obj, err := jose.ParseSignedCompact(compact, accepted)
 	if err != nil {
-		return verified{}, ErrToken.Because(err)
+		return t, nil, ErrToken.Because(err)
 	}
 	h := obj.Signatures[0].Protected
 	k, known := v.public[h.KeyID]
 	typ, _ := h.ExtraHeaders[jose.HeaderType].(string)
 	if !known || k.key.Algorithm != h.Algorithm {
-		return verified{}, ErrToken
+		return t, nil, ErrToken
 	}
-	claims, err := obj.Verify(k.key.Key)
-	if err != nil {
-		return verified{}, ErrToken.Because(err)
+	if claims, err = obj.Verify(k.key.Key); err != nil {
+		return t, nil, ErrToken.Because(err)
 	}
-	return verified{claims, typ, k.state}, nil
+	return verified{typ: typ, state: k.state}, claims, nil
 }
 
 // canonical takes three parts of base64url without padding, line breaks or stray bits: one token has one text.

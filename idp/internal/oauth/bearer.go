@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"ellis.example/idp/internal/account"
@@ -19,10 +20,34 @@ import (
 
 // bearer is one of our access tokens that is good right now.
 type bearer struct {
-	claims accessClaims
+	claims *shown
 	grant  grant.Grant     // of a token for a person
 	person account.Account // the same
 	stands []unit.Write    // of a machine's token: what else it stands on, to be committed with whatever is answered
+}
+
+// shown are the claims of an access token that somebody shows: shared by all who do, and never changed.
+type shown struct {
+	accessClaims
+	once sync.Once
+	said []byte // see active
+}
+
+// readShown makes them of the text of the claims, nil of what they cannot be.
+func readShown(raw []byte) any {
+	s := &shown{}
+	if json.Unmarshal(raw, &s.accessClaims) != nil {
+		return nil
+	}
+	return s
+}
+
+// active is the answer to an introspection of the token while it stands: the same to everybody whose business it is.
+func (s *shown) active() []byte {
+	s.once.Do(func() {
+		s.said, _ = json.Marshal(introspection{Active: true, accessClaims: &s.accessClaims, TokenType: "Bearer"}) // strings and numbers always have a text
+	})
+	return s.said
 }
 
 func (b bearer) machine() bool { return b.grant.ID == "" }
@@ -31,13 +56,15 @@ func (b bearer) machine() bool { return b.grant.ID == "" }
 // the person's account. Whether a machine's token was revoked is left to who commits what it stands on. ok is false for anything
 // that does not stand; err is only for what could not be found out.
 func (p *Provider) look(ctx context.Context, text string) (b bearer, ok bool, err error) {
-	raw, err := p.Keys.Verify(ctx, text, typAccessToken)
+	b.claims = &shown{}
+	found, err := p.Keys.Read(ctx, text, typAccessToken, readShown)
 	if err != nil {
 		return b, false, onlyOurs(err)
 	}
-	c := &b.claims
+	b.claims = found.(*shown)
+	c := &b.claims.accessClaims
 	now := p.Clock.Now()
-	if json.Unmarshal(raw, c) != nil || c.Issuer != p.issuer || c.JTI == "" || c.ClientID == "" || now.Unix() >= c.Expires || clock.Future(time.Unix(c.Issued, 0), now) {
+	if c.Issuer != p.issuer || c.JTI == "" || c.ClientID == "" || now.Unix() >= c.Expires || clock.Future(time.Unix(c.Issued, 0), now) {
 		return b, false, nil
 	}
 	app, err := p.Clients.Get(ctx, c.ClientID)

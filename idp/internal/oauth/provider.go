@@ -38,6 +38,8 @@ type Keys interface {
 	Sign(ctx context.Context, alg, typ string, claims any) (string, error)
 	// Verify returns the claims of a token that a published key signed with one of the typ values.
 	Verify(ctx context.Context, compact string, types ...string) ([]byte, error)
+	// Read is Verify for what is shown again: what read makes of the claims is remembered, and shared.
+	Read(ctx context.Context, compact, typ string, read func(claims []byte) any) (any, error)
 	// VerifyOld is Verify with retired keys too.
 	VerifyOld(ctx context.Context, compact string, types ...string) ([]byte, error)
 	// JWKS returns the published set and its entity tag.

@@ -135,10 +135,21 @@ func writeJSON(w http.ResponseWriter, v any) error {
 	if err != nil {
 		return err
 	}
+	writeText(w, b)
+	return nil
+}
+
+// The headers of answers in JSON. Shared slices: they are never changed.
+var (
+	jsonType = []string{"application/json"}
+	noCache  = []string{"no-cache"}
+)
+
+// writeText is writeJSON for what is a text already.
+func writeText(w http.ResponseWriter, b []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Pragma", "no-cache") // RFC 6749 §5.1
+	h["Content-Type"] = jsonType
+	h["Pragma"] = noCache // RFC 6749 §5.1
 	h["Content-Length"] = []string{strconv.Itoa(len(b))}
 	_, _ = w.Write(b) // the client may be gone
-	return nil
 }

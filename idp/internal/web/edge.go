@@ -115,7 +115,7 @@ func (e *Edge) Wrap(next http.Handler) http.Handler {
 			http.Error(rec, errHost.Message, http.StatusMisdirectedRequest)
 			return
 		}
-		if r.Body != nil {
+		if r.Body != nil && r.Body != http.NoBody {
 			r.Body = http.MaxBytesReader(rec, r.Body, maxBody)
 		}
 		e.admit(next, rec, r, info)

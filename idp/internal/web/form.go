@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"ellis.example/idp/internal/fault"
+	"ellis.example/idp/internal/shed"
 )
 
 // Faults of forms.
@@ -23,7 +24,7 @@ func Form(r *http.Request) (url.Values, error) {
 	if err != nil || kind != "application/x-www-form-urlencoded" || r.Header.Get("Content-Encoding") != "" {
 		return nil, ErrFormType
 	}
-	if err := r.ParseForm(); err != nil {
+	if err := parse(r); err != nil {
 		if tooLarge(err) {
 			return nil, err
 		}
@@ -38,4 +39,15 @@ func Form(r *http.Request) (url.Values, error) {
 		}
 	}
 	return r.PostForm, nil
+}
+
+// parse fills r.PostForm. Of a body that has arrived whole it is made at once: r.ParseForm would read it again, and copy what it
+// found for those who take a query and a form for the same.
+func parse(r *http.Request) error {
+	text, err := shed.Text(r)
+	if len(text) == 0 || err != nil || r.Method != http.MethodPost || r.URL.RawQuery != "" || r.PostForm != nil {
+		return r.ParseForm()
+	}
+	r.PostForm, err = url.ParseQuery(string(text))
+	return err
 }

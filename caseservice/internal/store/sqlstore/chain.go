@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"ellis.example/caseservice/internal/chain"
 	"ellis.example/caseservice/internal/ledger"
@@ -20,7 +21,7 @@ func (ledgerChain) Encode(at time.Time, e unit.Event) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("an event of type %T has no place in the ledger", e)
 	}
-	return ledger.Encode(at, storable(entry))
+	return ledger.Encode(at, storable(entry)), nil
 }
 
 // Enter implements sqldb.Chain.
@@ -49,7 +50,9 @@ func (ledgerChain) Save(t *sqldb.Tx, id int64, from, to chain.Head) (int64, erro
 // storable is an entry as every database gives it back: what is hashed has to be what is kept.
 func storable(e ledger.Entry) ledger.Entry {
 	for _, text := range []*string{&e.Act, &e.Reason, &e.Case, &e.Sub, &e.Client, &e.Txn, &e.JTI, &e.Actor, &e.Request} {
-		*text = strings.ReplaceAll(strings.ToValidUTF8(*text, "\uFFFD"), "\x00", "\uFFFD")
+		if !utf8.ValidString(*text) || strings.IndexByte(*text, 0) >= 0 {
+			*text = strings.ReplaceAll(strings.ToValidUTF8(*text, "\uFFFD"), "\x00", "\uFFFD")
+		}
 	}
 	return e
 }

@@ -133,14 +133,14 @@ type scanner func(into ...any) error
 
 // scanFile reads a row: a case with one of its appointments, or with none.
 func scanFile(scan scanner) (f cases.File, err error) {
-	var since, updated, starts int64
-	var offset int
+	var since, updated, starts, offset int64
 	var a cases.Appointment
-	err = scan(&f.ID, &f.Receipt, &f.Form, &f.Status, &f.Stage, &since, &f.SubmittedOn, &updated, &f.Until, &f.UntilKind, &f.Relationship,
-		&a.ID, &a.Kind, &a.State, &starts, &offset, &a.Place, &a.Address)
+	// What is no plain string would be set by reflection, and what is no int64 by way of a text.
+	err = scan(&f.ID, (*string)(&f.Receipt), &f.Form, &f.Status, &f.Stage, &since, (*string)(&f.SubmittedOn), &updated, (*string)(&f.Until), (*string)(&f.UntilKind), (*string)(&f.Relationship),
+		&a.ID, &a.Kind, (*string)(&a.State), &starts, &offset, &a.Place, &a.Address)
 	f.StatusSince, f.UpdatedAt = time.UnixMicro(since).UTC(), time.UnixMicro(updated).UTC()
 	if a.ID != "" {
-		a.StartsAt = time.UnixMicro(starts).In(time.FixedZone("", offset))
+		a.StartsAt = time.UnixMicro(starts).In(time.FixedZone("", int(offset)))
 		f.Appointments = []cases.Appointment{a}
 	}
 	return f, err

@@ -159,11 +159,7 @@ func (s *Store) Walk(ctx context.Context, writer string, after int64, f func(cha
 			return err
 		}
 		for _, e := range list {
-			r, err := record(e)
-			if err == nil {
-				err = f(r)
-			}
-			if err != nil {
+			if err := f(record(e)); err != nil {
 				return err
 			}
 			after = e.Seq
@@ -175,9 +171,8 @@ func (s *Store) Walk(ctx context.Context, writer string, after int64, f func(cha
 }
 
 // record is an entry as its chain has it: the text is made again of what is stored.
-func record(e storedEntry) (chain.Record, error) {
-	text, err := ledger.Encode(e.At, e.Entry)
-	r := chain.Record{Writer: e.Writer, Seq: e.Seq, Body: text}
+func record(e storedEntry) chain.Record {
+	r := chain.Record{Writer: e.Writer, Seq: e.Seq, Body: ledger.Encode(e.At, e.Entry)}
 	copy(r.Hash[:], e.hash)
-	return r, err
+	return r
 }
