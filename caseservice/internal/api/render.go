@@ -13,11 +13,10 @@ const (
 	eventSize = 640
 )
 
-const moment = "2006-01-02T15:04:05.999999Z07:00" // RFC 3339
-
+// appendTime renders a time in microseconds (RFC 3339), in the one layout that the library knows a short way for.
 func appendTime(b []byte, name string, t time.Time) []byte {
 	b = append(b, name...)
-	return append(t.AppendFormat(b, moment), '"')
+	return append(t.Truncate(time.Microsecond).AppendFormat(b, time.RFC3339Nano), '"')
 }
 
 // appendCase renders a case (schema Case). now decides which appointment is the next one. It fails when the case says

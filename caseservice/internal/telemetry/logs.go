@@ -5,9 +5,20 @@ package telemetry
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 )
+
+// Line writes a log line as log.LogAttrs does, at a time that is known, and does not look for its place in the code.
+func Line(ctx context.Context, log *slog.Logger, level slog.Level, at time.Time, message string, attrs ...slog.Attr) {
+	if !log.Enabled(ctx, level) {
+		return
+	}
+	r := slog.NewRecord(at, level, message, 0)
+	r.AddAttrs(attrs...)
+	_ = log.Handler().Handle(ctx, r) // there is nobody to tell that telling does not work
+}
 
 // requestKey is the attribute of a log line that names its request.
 const requestKey = "request"

@@ -134,7 +134,7 @@ func (e Edge) finish(w *shed.Answer, r *http.Request, info *Info, began time.Tim
 			level = slog.LevelError
 		}
 	}
-	e.Log.LogAttrs(r.Context(), level, "request", attrs...)
+	telemetry.Line(r.Context(), e.Log, level, began.Add(took), "request", attrs...)
 }
 
 // knownMethod keeps methods that somebody made up out of the log.

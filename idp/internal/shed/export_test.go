@@ -5,3 +5,6 @@ func (c *Connections) Turns() int64 { return c.turns.Load() }
 
 // OpenFiles is how many files the process may open.
 func OpenFiles() int { return openFiles() }
+
+// ReadAll is how bodies are read.
+var ReadAll = readAll

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"ellis.example/idp/internal/telemetry"
 )
@@ -102,4 +104,27 @@ func text(v any) string {
 		return err.Error()
 	}
 	return string(b)
+}
+
+func TestLine_IsWhatTheLibraryWrites(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 24, 12, 0, 0, 5000, time.UTC)
+	var got, want bytes.Buffer
+	log := func(out io.Writer) *slog.Logger {
+		h := slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelInfo})
+		return slog.New(telemetry.Logs(h, func(context.Context) string { return "req_1" })).With("a", 1)
+	}
+	r := slog.NewRecord(at, slog.LevelWarn, "request", 0)
+	r.AddAttrs(slog.Int("status", 503), slog.String("request", "req_1"))
+	if err := log(&want).Handler().Handle(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	telemetry.Line(t.Context(), log(&got), slog.LevelDebug, at, "request")
+	if got.Len() != 0 {
+		t.Errorf("below the level: %s", &got)
+	}
+	telemetry.Line(t.Context(), log(&got), slog.LevelWarn, at, "request", slog.Int("status", 503), slog.String("request", "req_1"))
+	if got.String() != want.String() || got.Len() == 0 {
+		t.Errorf("%s in place of %s", &got, &want)
+	}
 }

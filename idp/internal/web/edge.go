@@ -178,7 +178,7 @@ func (e *Edge) finish(w *shed.Answer, r *http.Request, info *Request, began time
 			level = slog.LevelError
 		}
 	}
-	e.cfg.Log.LogAttrs(r.Context(), level, "request", attrs...)
+	telemetry.Line(r.Context(), e.cfg.Log, level, began.Add(took), "request", attrs...)
 }
 
 // named notes the template of the route that was taken: never a path, which may carry identifiers.

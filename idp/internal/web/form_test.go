@@ -2,9 +2,11 @@ package web_test
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -47,6 +49,45 @@ func TestAttack_I04_ACompressedFormIsRefused(t *testing.T) {
 		r.Header.Set("Content-Encoding", coding)
 		if _, err := web.Form(r); !errors.Is(err, web.ErrFormType) {
 			t.Errorf("%s: %v", coding, err)
+		}
+	}
+}
+
+// A form that has arrived before a handler asks for it is read as one that has not.
+func TestForm_OfABodyThatHasArrived(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{"", "?a=query&q=1", "?%zz"} {
+		for _, body := range []string{"", "a=b", "a=b&c=d+e%26&empty=&=", "a=b&a=c", "a=%ff", "a=%zz", "a;b=c", "&&", "a", strings.Repeat("a", 65<<10)} {
+			for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodGet} {
+				type read struct {
+					form, all url.Values
+					err       string
+				}
+				look := func(r *http.Request) (out read) {
+					form, err := web.Form(r)
+					if err != nil {
+						return read{err: err.Error()}
+					}
+					all := r.FormValue("a") + r.PostFormValue("a") // whoever reads it otherwise finds the same
+					return read{maps.Clone(form), url.Values{"a": {all}}, ""}
+				}
+				send := func() *http.Request {
+					r := httptest.NewRequest(method, "https://id.example/token"+query, strings.NewReader(body))
+					r.Header.Set("Content-Type", formType)
+					return r
+				}
+				late := send()
+				late.Body = http.MaxBytesReader(nil, late.Body, 64<<10)
+				want := look(late)
+				var got read
+				seen := false
+				newEdge(t, "https://id.example").Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					got, seen = look(r), true
+				})).ServeHTTP(httptest.NewRecorder(), send())
+				if !seen || !reflect.DeepEqual(got, want) {
+					t.Errorf("%s %s %.20q: %v, %+v in place of %+v", method, query, body, seen, got, want)
+				}
+			}
 		}
 	}
 }
