@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,14 +41,26 @@ func onEach(t *testing.T, test func(t *testing.T, on kind)) {
 	}
 }
 
-// TestMain ends the servers that tests share.
+// TestMain gives the tests memory and ends the servers that they share.
 func TestMain(m *testing.M) {
+	roomy()
 	code := pgtest.Main(m)
 	if err := redistest.StopShared(); err != nil {
 		fmt.Fprintln(os.Stderr, "redistest:", err)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// roomy lets the heap of the tests grow. A command that serves takes the process for its own and bounds its memory, which
+// is too little for all the providers of the tests beside it: the collector then works without end. What the environment
+// says is left alone by the command, and goes before.
+func roomy() {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		_, _ = os.Setenv("GOGC", "400"), os.Setenv("GOMEMLIMIT", "2GiB") // neither has a NUL
+		debug.SetGCPercent(400)
+		debug.SetMemoryLimit(2 << 30)
+	}
 }
 
 // prepared is the template of SQLite.
