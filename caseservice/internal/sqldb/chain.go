@@ -18,8 +18,8 @@ type Chain interface {
 	Enter(t *Tx, name string, at time.Time) (id int64, err error)
 	// Append stores events with their records: those of a whole batch, as a statement by itself costs more than its row.
 	Append(t *Tx, id int64, entries []Entry) error
-	// Save notes where the writer's chain ends, if it ended at from until now, and returns of how many rows that was true.
-	Save(t *Tx, id int64, from, to chain.Head) (int64, error)
+	// Save notes where the writer's chain ends, if it ended at from until now: else, it is in error with moved.
+	Save(t *Tx, id int64, from, to chain.Head, moved error) error
 }
 
 // Entry is an event of a batch, when it happened and its record.
@@ -39,11 +39,7 @@ func (w *writer) save(before chain.Head) error {
 	if w.head == before {
 		return nil
 	}
-	n, err := w.db.opt.Chain.Save(w.t, w.id, before, w.head)
-	if err == nil && n != 1 {
-		err = errMoved
-	}
-	if err != nil {
+	if err := w.db.opt.Chain.Save(w.t, w.id, before, w.head, errMoved); err != nil {
 		return err
 	}
 	return w.db.opt.Chain.Append(w.t, w.id, w.entries)

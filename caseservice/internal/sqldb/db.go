@@ -39,10 +39,11 @@ type Options struct {
 	Trace  func(ctx context.Context) func(jobs int, err error)
 	Waited func(time.Duration) // called before each commit: how long the first job of it waited
 	// Guard runs at the beginning of every transaction of the writer but those of Alone, before any job of it. What it
-	// returns ends the transaction; a fault goes to the callers as it is.
+	// returns ends the transaction; a fault goes to the callers as it is. It does best to use Ask.
 	Guard func(*Tx) error
-	// Broken says by their numbers which of the conditions of CommitIf do not hold; nil where there are none.
-	Broken func(t *Tx, conditions []unit.Write) ([]int, error)
+	// Broken tells by their numbers which of the conditions of CommitIf do not hold, now or from within Ask; nil where there are
+	// none.
+	Broken func(t *Tx, conditions []unit.Write, broken func(int)) error
 }
 
 // DB is an open database. It is safe for concurrent use; other processes and replicas may use the same one.
@@ -128,6 +129,7 @@ func (db *DB) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 
 // Row is a row, or the error that stood in its way.
 type Row struct {
+	scan func(dest ...any) error // in place of row
 	row  *sql.Row
 	err  error
 	done context.CancelFunc
@@ -140,6 +142,9 @@ func (r Row) Scan(dest ...any) error {
 	}
 	if r.err != nil {
 		return Down(r.err)
+	}
+	if r.scan != nil {
+		return Down(r.scan(dest...))
 	}
 	return Down(r.row.Scan(dest...))
 }

@@ -37,11 +37,12 @@ type dialect struct {
 	bind      func(query string) string
 	clean     func(args []any) []any // nil: arguments go as they are
 	begin     string
+	flies     bool          // statements are sent several at a time
 	serialize string        // statement that takes one key for the rest of the transaction; "": there is one writer anyway
 	share     string        // statement that takes one key beside others who do
 	unhurried string        // statement that lets the statements of a transaction take their time; "": they do anyway
 	patience  time.Duration // for one transaction or read; 0: none
-	knock     time.Duration // for the beginning of a transaction; 0: patience
+	knock     time.Duration // for the beginning of a transaction, where statements fly
 	tables    string        // tells whether a table exists
 
 	broken  func(error) breach

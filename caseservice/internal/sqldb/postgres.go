@@ -63,7 +63,7 @@ func postgresDialect(dsn string) (*dialect, error) {
 			return []goose.ProviderOption{goose.WithSessionLocker(l)}, err
 		},
 		bind: numbered, clean: storable,
-		begin: "BEGIN", serialize: `SELECT pg_advisory_xact_lock(hashtextextended(?, 0))`,
+		begin: "BEGIN", flies: true, serialize: `SELECT pg_advisory_xact_lock(hashtextextended(?, 0))`,
 		share:     `SELECT pg_advisory_xact_lock_shared(hashtextextended(?, 0))`,
 		unhurried: "SET LOCAL statement_timeout = 0",
 		patience:  transactionPatience,

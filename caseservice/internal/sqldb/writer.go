@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"ellis.example/caseservice/internal/chain"
 	"ellis.example/caseservice/internal/fault"
@@ -63,9 +66,8 @@ type writer struct {
 
 	entries []Entry // of the transaction, not stored yet
 
-	alone  bool // what is tried bears no other replica's transaction beside it
-	doubt  bool // nobody knows whether what was tried last was written
-	barred bool // the guard refused what was tried last
+	alone bool // what is tried bears no other replica's transaction beside it
+	doubt bool // nobody knows whether what was tried last was written
 }
 
 const (
@@ -243,30 +245,9 @@ func (w *writer) connect() error {
 	defer done()
 	conn, err := w.db.single.Conn(ctx)
 	if err == nil {
-		w.t = &Tx{d: w.db.d, conn: conn, stmts: map[string]*sql.Stmt{}, many: map[string]many{}, clk: w.db.opt.Clock}
+		w.t = &Tx{d: w.db.d, conn: conn, stmts: map[string]*sql.Stmt{}, many: map[string]many{}, told: map[string]*pgconn.StatementDescription{}, clk: w.db.opt.Clock}
 	}
 	return err
-}
-
-// open begins a transaction. The server may be gone since the last one, and back: what was kept of it costs nobody an answer then,
-// as nothing went over the connection yet. One that does not answer in time is not asked again.
-func (w *writer) open(ctx context.Context) error {
-	for kept := w.t != nil; ; kept = false {
-		if w.t == nil {
-			if err := w.connect(); err != nil {
-				return err
-			}
-		}
-		w.t.ctx, w.t.late = ctx, nil
-		err := w.t.open()
-		if err == nil {
-			return nil
-		}
-		w.drop()
-		if !kept || w.db.d.knock == 0 || errors.Is(err, context.DeadlineExceeded) {
-			return err
-		}
-	}
 }
 
 // drop gives the connection up, and the chain with it.
@@ -279,53 +260,89 @@ func (w *writer) drop() {
 	w.begin()
 }
 
+// errApart is a batch of which a job does not go through: nobody knows yet whether those behind it would.
+var errApart = errors.New("a job of the batch is in conflict")
+
 // try runs the jobs in one transaction. Each gets its own verdict in err; what it returns ended all of them, and nothing
-// of any was written unless the connection broke during COMMIT.
+// of any was written unless the connection broke during COMMIT. Where statements fly, it is tried first as if no job would be
+// in conflict: nothing has to be waited for between one and the next. It is undone where one is, and the jobs have their verdicts
+// one after another, each behind a savepoint, in the transaction that is committed.
 func (w *writer) try(batch []*job) (err error) {
-	w.doubt, w.barred = false, false
+	w.doubt = false
+	if w.t == nil {
+		if err := w.connect(); err != nil {
+			return err
+		}
+	}
 	long := batch[0].long
 	ctx, done := w.db.d.within(context.Background())
 	if long {
 		ctx, done = context.WithTimeout(context.Background(), longPatience)
 	}
 	defer done()
+	err = w.attempt(ctx, batch, w.db.d.flies)
+	if errors.Is(err, errApart) && w.t != nil {
+		err = w.attempt(ctx, batch, false)
+	}
+	return err
+}
+
+func (w *writer) attempt(ctx context.Context, batch []*job, together bool) error {
+	w.t.start(ctx)
 	clear(w.entries) // they are somebody's, and are not to be kept longer
 	w.entries = w.entries[:0]
-	if err := w.open(ctx); err != nil {
+	id, head := w.id, w.head
+	if err := w.t.control(w.db.d.begin); err != nil {
+		w.drop()
 		return err
 	}
-	id, head := w.id, w.head
-	if err = w.prepare(long); err == nil {
-		err = w.look(batch)
+	err := w.prepare(batch[0].long)
+	if err == nil {
+		err = w.look(batch, together)
 	}
 	if err == nil {
-		err = w.applyAll(batch)
+		err = w.applyAll(batch, together)
 	}
 	if err == nil {
 		err = w.save(head)
 	}
-	lonely := len(batch) == 1 && batch[0].err != nil
-	if err == nil && !lonely {
+	if err == nil {
 		err = w.t.finish()
 	}
+	lonely, err := verdict(batch, together, err)
 	if err != nil || lonely {
 		w.id, w.head = id, head
 		w.undo(err)
 		return err
 	}
-	if err = w.t.control("COMMIT"); err != nil {
+	if err = w.t.atOnce("COMMIT"); err != nil {
 		w.doubt = w.db.d.settled != nil && !w.db.d.settled(err)
 		w.drop()
 	}
 	return err
 }
 
+// verdict is what becomes of a batch, err being what ended it: lonely is a job that is alone and in conflict.
+func verdict(batch []*job, together bool, err error) (lonely bool, _ error) {
+	if len(batch) == 1 {
+		if unit.IsConflict(err) {
+			batch[0].err, err = err, nil
+		}
+		return batch[0].err != nil, err
+	}
+	if together && (unit.IsConflict(err) || err == nil && slices.ContainsFunc(batch, func(j *job) bool { return j.err != nil })) {
+		return false, errApart
+	}
+	return false, err
+}
+
 // undo takes back what was tried, and lets go of a chain that may not be what it was.
 func (w *writer) undo(err error) {
-	if undo := w.t.control("ROLLBACK"); undo != nil || errors.Is(err, errMoved) {
+	barred := w.t.refused
+	if undo := w.t.rollback(); undo != nil || errors.Is(err, errMoved) {
 		w.drop()
 	}
-	if w.barred {
+	if barred {
 		w.begin() // what comes when the guard lets it pass may follow another past
 	}
 }
@@ -345,18 +362,29 @@ func (w *writer) prepare(long bool) error {
 	if err := take(Line); err != nil || w.db.opt.Guard == nil {
 		return err
 	}
+	w.t.guards = true
 	err := w.db.opt.Guard(w.t)
-	var refused *fault.Error
-	w.barred = errors.As(err, &refused)
+	w.t.guards = false
+	w.t.refused = w.t.refused || refusal(err)
 	return err
 }
 
-func (w *writer) applyAll(batch []*job) (err error) {
+// refusal reports whether a guard's error is its own word.
+func refusal(err error) bool {
+	var refused *fault.Error
+	return errors.As(err, &refused)
+}
+
+func (w *writer) applyAll(batch []*job, together bool) error {
 	for _, j := range batch {
 		if j.err != nil { // its conditions do not hold
 			continue
 		}
-		if j.err, err = w.one(j, len(batch) > 1); err != nil {
+		own, err := w.one(j, !together && len(batch) > 1)
+		if together && own != nil {
+			err = own
+		}
+		if j.err = own; err != nil {
 			return err
 		}
 	}
@@ -372,13 +400,13 @@ func (w *writer) one(j *job, guarded bool) (own, err error) {
 		}
 	}
 	id, head := w.id, w.head
-	if own, err = contained(func() error { return w.apply(j) }); err != nil {
+	if own, err = contained(func() error { return w.apply(j, guarded) }); err != nil {
 		return nil, err
 	}
 	if own != nil {
 		w.id, w.head = id, head
 		if guarded {
-			err = w.t.control("ROLLBACK TO unit")
+			err = w.t.goBack()
 		}
 	}
 	if guarded && err == nil {
@@ -387,9 +415,17 @@ func (w *writer) one(j *job, guarded bool) (own, err error) {
 	return own, err
 }
 
-func (w *writer) apply(j *job) error {
+// apply applies a job; guarded waits for its answers, which are its own.
+func (w *writer) apply(j *job, guarded bool) error {
 	if j.apply != nil {
-		if err := j.apply(w.t); err != nil {
+		err := j.apply(w.t)
+		if guarded {
+			_ = w.t.fly() // also behind a verdict of its own: the savepoint that is gone back to has to be its
+		}
+		if w.t.failed != nil { // whatever was made of it
+			err = w.t.failed
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -423,24 +459,28 @@ func contained(f func() error) (own, err error) {
 	return nil, err
 }
 
-// open begins a transaction. That takes a server no work: one that does not answer soon is gone, and a connection that was idle
-// when it went must not cost the patience of a whole transaction.
-func (t *Tx) open() error {
-	if t.d.knock == 0 {
-		return t.control(t.d.begin)
-	}
-	ctx, done := context.WithTimeout(t.ctx, t.d.knock)
-	defer done()
-	_, err := t.conn.ExecContext(ctx, t.d.begin)
-	return err
-}
-
 // control runs a statement that begins or ends (part of) a transaction.
-func (t *Tx) control(query string) error {
-	if t.d.name == "sqlite" {
-		_, err := t.Exec(query)
-		return err
+func (t *Tx) control(query string) error { return t.ask(asked{query: query}) }
+
+// atOnce runs a statement that ends (part of) a transaction, and returns when it has.
+func (t *Tx) atOnce(query string) error {
+	if !t.d.flies {
+		return t.control(query)
 	}
 	_, err := t.conn.ExecContext(t.ctx, query)
 	return err
+}
+
+// rollback ends a transaction that came to nothing.
+func (t *Tx) rollback() error {
+	if t.forget(); t.d.flies && !t.sent {
+		return nil
+	}
+	return t.atOnce("ROLLBACK")
+}
+
+// goBack undoes the unit that failed.
+func (t *Tx) goBack() error {
+	t.failed = nil
+	return t.atOnce("ROLLBACK TO unit")
 }

@@ -8,6 +8,9 @@ import (
 	"ellis.example/idp/internal/sqldb/pgtest"
 )
 
+// begun waits until the transaction has begun.
+func begun(tx *Tx) error { _, err := tx.Exec(`SELECT 1`); return err }
+
 // Whoever lost twice against others is tried with nobody beside it: a long batch of another replica gives its rows back job
 // by job, and a unit that takes them in another order got between its jobs, lost, and lost again.
 func TestCommit_WhoLostTwiceHasNobodyBesideIt(t *testing.T) {
@@ -18,7 +21,8 @@ func TestCommit_WhoLostTwiceHasNobodyBesideIt(t *testing.T) {
 	lost, ended := make(chan struct{}), make(chan error, 1)
 	busy := make(chan struct{})
 	go func() {
-		ended <- replicas[0].Commit(t.Context(), func(*Tx) error {
+		ended <- replicas[0].Commit(t.Context(), func(tx *Tx) error {
+			report(t, begun(tx))
 			held.Store(true)
 			defer held.Store(false)
 			close(busy)
@@ -30,6 +34,7 @@ func TestCommit_WhoLostTwiceHasNobodyBesideIt(t *testing.T) {
 	<-busy
 	tries := 0
 	report(t, replicas[1].Commit(t.Context(), func(tx *Tx) error {
+		report(t, begun(tx))
 		switch tries++; {
 		case tries < 3:
 			if !held.Load() {
@@ -57,7 +62,7 @@ func TestCommit_WhoWaitedInVainIsTriedBesideOthers(t *testing.T) {
 	a, b := open(t, dsn), open(t, dsn)
 	busy, free, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- a.Commit(t.Context(), func(*Tx) error { close(busy); <-free; return nil }, nil)
+		ended <- a.Commit(t.Context(), func(tx *Tx) error { report(t, begun(tx)); close(busy); <-free; return nil }, nil)
 	}()
 	<-busy
 	tries := 0

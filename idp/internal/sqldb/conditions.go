@@ -22,8 +22,9 @@ func (db *DB) CommitIf(ctx context.Context, conditions []unit.Write, apply func(
 	return db.w.submit(ctx, j)
 }
 
-// look gives the jobs their verdict whose conditions do not hold, and nobody else one. What it returns ends the transaction.
-func (w *writer) look(batch []*job) error {
+// look gives the jobs their verdict whose conditions do not hold, and nobody else one. Those of jobs that are applied together come
+// with the other answers. What it returns ends the transaction.
+func (w *writer) look(batch []*job, together bool) error {
 	var asked []unit.Write
 	var by []*job
 	for _, j := range batch {
@@ -35,9 +36,11 @@ func (w *writer) look(batch []*job) error {
 	if len(asked) == 0 {
 		return nil
 	}
-	broken, err := w.db.opt.Broken(w.t, asked)
-	for _, i := range broken {
+	err := w.db.opt.Broken(w.t, asked, func(i int) {
 		by[i].err = &unit.Conflict{Write: asked[i], Why: "looked at for the batch"}
+	})
+	if err == nil && !together {
+		err = w.t.fly()
 	}
 	return err
 }

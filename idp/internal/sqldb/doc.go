@@ -9,5 +9,9 @@
 // partial indexes). Locking clauses (`FOR UPDATE`, `FOR SHARE`) are for PostgreSQL, where several writers work at once;
 // SQLite, which has one at a time, is not shown them.
 //
+// PostgreSQL is at the other end of a wire, and each trip there costs both sides more than most statements. So a batch is sent in
+// two: its statements together, as if every condition held, and COMMIT when all answers were seen. Where one does not hold it is
+// undone, and each job is sent by itself behind a savepoint.
+//
 // It knows no table but goose's.
 package sqldb

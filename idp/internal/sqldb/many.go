@@ -37,7 +37,7 @@ func (t *Tx) Many(query string, args []any) error {
 	for rows := len(args) / m.columns; rows > 0; {
 		n := min(bits.Len(uint(rows)), len(m.queries)) - 1
 		end := m.columns << n
-		if _, err := t.Exec(m.queries[n], args[:end]...); err != nil {
+		if err := t.Run(m.queries[n], args[:end:end]...); err != nil {
 			return err
 		}
 		args, rows = args[end:], rows-1<<n

@@ -60,8 +60,8 @@ func (events) Append(t *Tx, id int64, entries []Entry) error {
 	return t.Many(`INSERT INTO events (writer, seq, body, hash) VALUES (?,?,?,?)`, rows)
 }
 
-func (events) Save(t *Tx, id int64, from, to chain.Head) (int64, error) {
-	return t.Exec(`UPDATE writers SET seq = ?, hash = ? WHERE id = ? AND seq = ? AND hash = ?`, to.Seq, to.Hash[:], id, from.Seq, from.Hash[:])
+func (events) Save(t *Tx, id int64, from, to chain.Head, moved error) error {
+	return t.OneOr(moved, `UPDATE writers SET seq = ?, hash = ? WHERE id = ? AND seq = ? AND hash = ?`, to.Seq, to.Hash[:], id, from.Seq, from.Hash[:])
 }
 
 // write is the write that conflicts are about.

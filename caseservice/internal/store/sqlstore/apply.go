@@ -48,21 +48,20 @@ func applyCreate(t *sqldb.Tx, w cases.Create) error {
 		return err
 	}
 	for _, e := range w.Events {
-		if _, err := t.Exec(insertEvent, k.ID, e.Seq, e.ID, e.Code, e.At.UnixMicro()); err != nil {
+		if err := t.Run(insertEvent, k.ID, e.Seq, e.ID, e.Code, e.At.UnixMicro()); err != nil {
 			return err
 		}
 	}
 	for _, a := range w.Appointments {
 		_, offset := a.StartsAt.Zone()
-		if _, err := t.Exec(insertAppointment, a.ID, k.ID, a.Kind, string(a.State), a.StartsAt.UnixMicro(), offset, a.Place, a.Address); err != nil {
+		if err := t.Run(insertAppointment, a.ID, k.ID, a.Kind, string(a.State), a.StartsAt.UnixMicro(), offset, a.Place, a.Address); err != nil {
 			return err
 		}
 	}
 	if w.CodeMAC == nil {
 		return nil
 	}
-	_, err := t.Exec(insertCode, k.ID, w.CodeMAC, w.CodeExpires.UnixMicro())
-	return err
+	return t.Run(insertCode, k.ID, w.CodeMAC, w.CodeExpires.UnixMicro())
 }
 
 // bind makes sub the owner and tells the case's history of it.
@@ -89,17 +88,16 @@ func applyRedeem(t *sqldb.Tx, w cases.Redeem) error {
 	if err := t.MustOne(w, "no such code, used or expired", spendCode, at, w.Sub, w.CaseID, w.CodeMAC, at); err != nil {
 		return err
 	}
-	if _, err := t.Exec(forgetTries, w.Sub); err != nil {
+	if err := t.Run(forgetTries, w.Sub); err != nil {
 		return err
 	}
-	_, err := t.Exec("DELETE FROM claim_backoffs WHERE receipt_mac = ?", w.ReceiptMAC)
-	return err
+	return t.Run("DELETE FROM claim_backoffs WHERE receipt_mac = ?", w.ReceiptMAC)
 }
 
 func applyReissue(t *sqldb.Tx, w cases.Reissue) error {
 	// A claim under way is waited for before the next statement looks for an owner: one that waited for the code alone would have
 	// looked before, and make a code that is used by now claimable again.
-	if _, err := t.Exec(holdCase, w.CaseID); err != nil {
+	if err := t.Run(holdCase, w.CaseID); err != nil {
 		return err
 	}
 	return t.MustOne(w, "there is no such case, or it has an owner", reissueCode, w.CodeMAC, w.CodeExpires.UnixMicro(), w.CaseID)
@@ -140,7 +138,7 @@ func applyForget(t *sqldb.Tx, w cases.Forget) error {
 		{"DELETE FROM claim_tries WHERE since <= ?", cases.TryWindow},
 		{"DELETE FROM claim_backoffs WHERE last_at <= ?", cases.BackoffMemory},
 	} {
-		if _, err := t.Exec(old.query, w.Now.Add(-old.age).UnixMicro()); err != nil {
+		if err := t.Run(old.query, w.Now.Add(-old.age).UnixMicro()); err != nil {
 			return err
 		}
 	}

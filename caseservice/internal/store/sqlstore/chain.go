@@ -43,8 +43,8 @@ func (ledgerChain) Append(t *sqldb.Tx, id int64, entries []sqldb.Entry) error {
 }
 
 // Save implements sqldb.Chain.
-func (ledgerChain) Save(t *sqldb.Tx, id int64, from, to chain.Head) (int64, error) {
-	return t.Exec(`UPDATE ledger_writers SET seq = ?, hash = ? WHERE id = ? AND seq = ? AND hash = ?`, to.Seq, to.Hash[:], id, from.Seq, from.Hash[:])
+func (ledgerChain) Save(t *sqldb.Tx, id int64, from, to chain.Head, moved error) error {
+	return t.OneOr(moved, `UPDATE ledger_writers SET seq = ?, hash = ? WHERE id = ? AND seq = ? AND hash = ?`, to.Seq, to.Hash[:], id, from.Seq, from.Hash[:])
 }
 
 // storable is an entry as every database gives it back: what is hashed has to be what is kept.

@@ -57,14 +57,16 @@ func (s *Store) Halted() bool { return s.watch.Halted() }
 // nothing that was decided in the old epoch is committed behind the new one. Nobody writes into a copy.
 func guard(w *sqldb.Watch) func(*sqldb.Tx) error {
 	return func(t *sqldb.Tx) error {
-		e, copied, err := scanEpoch(t.Row(epochNow).Scan)
-		switch {
-		case err != nil:
-			return err
-		case copied:
-			return epoch.ErrCopy
-		}
-		return w.See(e.At.UnixMicro())
+		return t.AskRow(func(scan func(...any) error) error {
+			e, copied, err := scanEpoch(scan)
+			switch {
+			case err != nil:
+				return err
+			case copied:
+				return epoch.ErrCopy
+			}
+			return w.See(e.At.UnixMicro())
+		}, epochNow)
 	}
 }
 
@@ -82,15 +84,14 @@ func applyRaise(t *sqldb.Tx, w epoch.Raise) error {
 		return err
 	}
 	if w.EndCodes {
-		if _, err := t.Exec(`UPDATE claim_codes SET expires_at = ?1 WHERE used_at = 0 AND expires_at > ?1`, w.At.UnixMicro()); err != nil {
+		if err := t.Run(`UPDATE claim_codes SET expires_at = ?1 WHERE used_at = 0 AND expires_at > ?1`, w.At.UnixMicro()); err != nil {
 			return err
 		}
 	}
-	if _, err := t.Exec(`UPDATE cases SET last_seq = last_seq + ?`, epoch.SeqGap); err != nil {
+	if err := t.Run(`UPDATE cases SET last_seq = last_seq + ?`, epoch.SeqGap); err != nil {
 		return err
 	}
-	_, err := t.Exec(`DELETE FROM copies`)
-	return err
+	return t.Run(`DELETE FROM copies`)
 }
 
 // applyOwn does what applyAssign or applyRedeem did, unless somebody owns the case or it is gone.
@@ -102,29 +103,26 @@ func applyOwn(t *sqldb.Tx, w epoch.Own) error {
 	notice := cases.NoticeAssigned
 	if w.Code {
 		notice = cases.NoticeClaimed
-		if _, err := t.Exec(`UPDATE claim_codes SET used_at = ?, used_by = ? WHERE case_id = ? AND used_at = 0`, at, w.Sub, w.CaseID); err != nil {
+		if err := t.Run(`UPDATE claim_codes SET used_at = ?, used_by = ? WHERE case_id = ? AND used_at = 0`, at, w.Sub, w.CaseID); err != nil {
 			return err
 		}
-		if _, err := t.Exec(forgetTries, w.Sub); err != nil {
+		if err := t.Run(forgetTries, w.Sub); err != nil {
 			return err
 		}
 	}
-	if _, err := t.Exec(touchCase, at, w.CaseID); err != nil {
+	if err := t.Run(touchCase, at, w.CaseID); err != nil {
 		return err
 	}
-	_, err := t.Exec(insertNextEvent, w.Event, notice, at, w.CaseID)
-	return err
+	return t.Run(insertNextEvent, w.Event, notice, at, w.CaseID)
 }
 
 func applyEndCode(t *sqldb.Tx, w epoch.EndCode) error {
-	_, err := t.Exec(`UPDATE claim_codes SET expires_at = ?1 WHERE case_id = ?2 AND used_at = 0 AND expires_at > ?1`, w.At.UnixMicro(), w.CaseID)
-	return err
+	return t.Run(`UPDATE claim_codes SET expires_at = ?1 WHERE case_id = ?2 AND used_at = 0 AND expires_at > ?1`, w.At.UnixMicro(), w.CaseID)
 }
 
 func applyTried(t *sqldb.Tx, w epoch.Tried) error {
 	at, old := w.At.UnixMicro(), w.At.Add(-cases.TryWindow).UnixMicro()
-	_, err := t.Exec(countTry, w.Sub, at, old, old, old, cases.MaxTries)
-	return err
+	return t.Run(countTry, w.Sub, at, old, old, old, cases.MaxTries)
 }
 
 // paused is how long nobody claims because of a restore.

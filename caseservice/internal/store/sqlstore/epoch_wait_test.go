@@ -18,6 +18,10 @@ func TestEpoch_WaitsForTheBatchThatIsOpenOnAnotherReplica(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.Database(t)
 	a, b := openDSN(t, dsn), openDSN(t, dsn)
+	forget := unit.Unit{Writes: []unit.Write{cases.Forget{Now: time.Now()}}}
+	if err := a.Commit(t.Context(), forget); err != nil { // what a server was not told of waits for its tables before anything begins
+		t.Fatal(err)
+	}
 	db, err := sql.Open("pgx", dsn)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +54,7 @@ func TestEpoch_WaitsForTheBatchThatIsOpenOnAnotherReplica(t *testing.T) {
 		}
 	}
 	go func() {
-		batch <- a.Commit(t.Context(), unit.Unit{Writes: []unit.Write{cases.Forget{Now: time.Now()}}})
+		batch <- a.Commit(t.Context(), forget)
 	}()
 	waits("relation")
 	go func() {

@@ -50,7 +50,7 @@ func applyIssueLink(t *sqldb.Tx, w account.IssueLink) error {
 	if err := t.Serialize("link:" + l.Canonical); err != nil {
 		return err
 	}
-	if _, err := t.Exec(`UPDATE mail_links SET spent_at = ? WHERE canonical = ? AND purpose = ? AND spent_at = 0`, micros(l.At), l.Canonical, string(l.Purpose)); err != nil {
+	if err := t.Run(`UPDATE mail_links SET spent_at = ? WHERE canonical = ? AND purpose = ? AND spent_at = 0`, micros(l.At), l.Canonical, string(l.Purpose)); err != nil {
 		return err
 	}
 	return t.MustOne(w, "too many links", `INSERT INTO mail_links (hash, purpose, email, canonical, lang, flow, at, expires_at) SELECT CAST(? AS BYTEA),?,?,?,?,?,CAST(? AS BIGINT),CAST(? AS BIGINT) WHERE (SELECT count(*) FROM mail_links WHERE canonical = ? AND purpose = ? AND at > ?) < ?`,

@@ -32,7 +32,7 @@ func applyAPIUpdate(t *sqldb.Tx, w api.Update) error {
 
 // ownScopes replaces what scopes an API owns.
 func ownScopes(t *sqldb.Tx, w unit.Write, a api.API) error {
-	if _, err := t.Exec(`DELETE FROM api_scopes WHERE api = ?`, a.ID); err != nil {
+	if err := t.Run(`DELETE FROM api_scopes WHERE api = ?`, a.ID); err != nil {
 		return err
 	}
 	for _, sc := range a.Scopes {

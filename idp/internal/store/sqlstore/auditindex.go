@@ -58,8 +58,7 @@ func (s *Store) indexSome(ctx context.Context, writer, from int64) error {
 		if err := t.Many(insertRef, rows); err != nil {
 			return err
 		}
-		_, err := t.Exec(`UPDATE audit_writers SET indexed = ? WHERE id = ? AND indexed < ?`, last, writer, last)
-		return err
+		return t.Run(`UPDATE audit_writers SET indexed = ? WHERE id = ? AND indexed < ?`, last, writer, last)
 	})
 }
 

@@ -42,6 +42,6 @@ func (auditChain) Append(t *sqldb.Tx, id int64, entries []sqldb.Entry) error {
 }
 
 // Save implements sqldb.Chain.
-func (auditChain) Save(t *sqldb.Tx, id int64, from, to chain.Head) (int64, error) {
-	return t.Exec(`UPDATE audit_writers SET head_seq = ?, head_hash = ? WHERE id = ? AND head_seq = ? AND head_hash = ?`, to.Seq, to.Hash[:], id, from.Seq, from.Hash[:])
+func (auditChain) Save(t *sqldb.Tx, id int64, from, to chain.Head, moved error) error {
+	return t.OneOr(moved, `UPDATE audit_writers SET head_seq = ?, head_hash = ? WHERE id = ? AND head_seq = ? AND head_hash = ?`, to.Seq, to.Hash[:], id, from.Seq, from.Hash[:])
 }

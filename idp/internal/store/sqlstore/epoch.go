@@ -63,15 +63,18 @@ func (s *Store) Resume() { s.watch.Resume() }
 // in it would say that the witnesses knew all until today.
 func guard(w *sqldb.Watch) func(*sqldb.Tx) error {
 	return func(t *sqldb.Tx) error {
-		var n, began int64
-		var copied bool
-		if err := t.Row(epochAndMark).Scan(&n, &began, &copied); err != nil {
-			return err
-		}
-		if copied {
-			return epoch.ErrCopy
-		}
-		return w.See(began)
+		return t.AskRow(func(scan func(...any) error) error {
+			var n, began int64
+			var copied bool
+			err := scan(&n, &began, &copied)
+			switch {
+			case err != nil:
+				return err
+			case copied:
+				return epoch.ErrCopy
+			}
+			return w.See(began)
+		}, epochAndMark)
 	}
 }
 
@@ -101,7 +104,7 @@ func applyRaise(t *sqldb.Tx, w epoch.Raise) error {
 		list = append(slices.Clone(list), `UPDATE recovery_codes SET used_at = ? WHERE used_at = 0`)
 	}
 	for _, q := range list {
-		if _, err := t.Exec(q, at); err != nil {
+		if err := t.Run(q, at); err != nil {
 			return err
 		}
 	}
@@ -110,29 +113,27 @@ func applyRaise(t *sqldb.Tx, w epoch.Raise) error {
 			return err
 		}
 	}
-	_, err := t.Exec(`DELETE FROM copies`)
-	return err
+	return t.Run(`DELETE FROM copies`)
 }
 
 func lockEverything(t *sqldb.Tx, at int64) error {
 	for _, s := range []account.Status{account.Active, account.Disabled} {
-		if _, err := t.Exec(`UPDATE accounts SET status = ?, updated_at = ?, version = version + 1 WHERE status = ?`, string(s.Lock()), at, string(s)); err != nil {
+		if err := t.Run(`UPDATE accounts SET status = ?, updated_at = ?, version = version + 1 WHERE status = ?`, string(s.Lock()), at, string(s)); err != nil {
 			return err
 		}
 	}
-	if _, err := t.Exec(`UPDATE clients SET secret_hash = ?, updated_at = ?, version = version + 1`, make([]byte, 32), at); err != nil {
+	if err := t.Run(`UPDATE clients SET secret_hash = ?, updated_at = ?, version = version + 1`, make([]byte, 32), at); err != nil {
 		return err
 	}
 	return moved(t, "clients")
 }
 
 func applyVoidRecoveryCodes(t *sqldb.Tx, w epoch.VoidRecoveryCodes) error {
-	_, err := t.Exec(`UPDATE recovery_codes SET used_at = ? WHERE account = ? AND used_at = 0`, micros(w.At), w.Account)
-	return err
+	return t.Run(`UPDATE recovery_codes SET used_at = ? WHERE account = ? AND used_at = 0`, micros(w.At), w.Account)
 }
 
 func applyVoidSecret(t *sqldb.Tx, w epoch.VoidSecret) error {
-	if _, err := t.Exec(`UPDATE clients SET secret_hash = ?, updated_at = ?, version = version + 1 WHERE id = ?`, make([]byte, 32), micros(w.At), w.Client); err != nil {
+	if err := t.Run(`UPDATE clients SET secret_hash = ?, updated_at = ?, version = version + 1 WHERE id = ?`, make([]byte, 32), micros(w.At), w.Client); err != nil {
 		return err
 	}
 	return moved(t, "clients")

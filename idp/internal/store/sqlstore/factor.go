@@ -55,10 +55,10 @@ func applySetRecoveryCodes(t *sqldb.Tx, w factor.SetRecoveryCodes) error {
 	if err := t.Serialize("recovery:" + w.Account); err != nil {
 		return err
 	}
-	_, err := t.Exec(`DELETE FROM recovery_codes WHERE account = ?`, w.Account)
+	err := t.Run(`DELETE FROM recovery_codes WHERE account = ?`, w.Account)
 	for i := 0; err == nil && i < len(w.Codes); i++ {
 		c := w.Codes[i]
-		_, err = t.Exec(`INSERT INTO recovery_codes (account, hash, salt, made_at) VALUES (?,?,?,?)`, w.Account, c.Hash[:], c.Salt[:], micros(w.At))
+		err = t.Run(`INSERT INTO recovery_codes (account, hash, salt, made_at) VALUES (?,?,?,?)`, w.Account, c.Hash[:], c.Salt[:], micros(w.At))
 	}
 	return err
 }

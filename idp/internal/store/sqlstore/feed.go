@@ -58,7 +58,7 @@ func tell(t *sqldb.Tx, query string, args ...any) error {
 }
 
 // numberFeed gives the events of this transaction their numbers. Nobody else commits any from here on until it has ended: what
-// a follower sees of a line has no gap that is filled later.
+// a follower sees of a line has no gap that is filled later. The time is asked for behind the first answer: when nobody else does.
 func numberFeed(t *sqldb.Tx) error {
 	if err := t.Serialize("feed"); err != nil {
 		return err
@@ -66,14 +66,13 @@ func numberFeed(t *sqldb.Tx) error {
 	if _, err := t.Exec(`INSERT INTO feed_heads (api, seq) SELECT DISTINCT api, CAST(0 AS BIGINT) FROM feed_events WHERE seq IS NULL ON CONFLICT (api) DO NOTHING`); err != nil {
 		return err
 	}
-	if _, err := t.Exec(`UPDATE feed_events SET at = ?, seq = n.seq FROM (
+	if err := t.Run(`UPDATE feed_events SET at = ?, seq = n.seq FROM (
 			SELECT e.id, h.seq + row_number() OVER (PARTITION BY e.api ORDER BY e.id) AS seq FROM feed_events e JOIN feed_heads h ON h.api = e.api WHERE e.seq IS NULL) n
 		WHERE feed_events.id = n.id`, micros(t.Now())); err != nil {
 		return err
 	}
-	_, err := t.Exec(`UPDATE feed_heads SET seq = (SELECT max(e.seq) FROM feed_events e WHERE e.api = feed_heads.api)
+	return t.Run(`UPDATE feed_heads SET seq = (SELECT max(e.seq) FROM feed_events e WHERE e.api = feed_heads.api)
 		WHERE seq < (SELECT max(e.seq) FROM feed_events e WHERE e.api = feed_heads.api)`)
-	return err
 }
 
 // recent is part of a condition over grants g: tokens of them may be about. Its two arguments are those of since.
@@ -142,7 +141,7 @@ func tellKey(t *sqldb.Tx, kid string) error {
 }
 
 func applyRaiseEpoch(t *sqldb.Tx, w feed.RaiseEpoch) error {
-	if _, err := t.Exec(`UPDATE feed_line SET name = ?`, w.Line); err != nil {
+	if err := t.Run(`UPDATE feed_line SET name = ?`, w.Line); err != nil {
 		return err
 	}
 	return tell(t, `SELECT id AS api, 'epoch' AS kind, CAST(? AS TEXT) AS ref FROM apis`, w.Epoch)

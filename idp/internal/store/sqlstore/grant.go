@@ -1,8 +1,6 @@
 package sqlstore
 
 import (
-	"database/sql"
-	"errors"
 	"time"
 
 	"ellis.example/idp/internal/grant"
@@ -36,7 +34,7 @@ func grantSweeps() []sweep {
 
 func applyAllow(t *sqldb.Tx, w grant.Allow) error {
 	for _, sc := range w.Scopes {
-		if _, err := t.Exec(`INSERT INTO consents (account, client, scope, at) VALUES (?,?,?,?) ON CONFLICT (account, client, scope) DO NOTHING`, w.Account, w.Client, sc, micros(w.At)); err != nil {
+		if err := t.Run(`INSERT INTO consents (account, client, scope, at) VALUES (?,?,?,?) ON CONFLICT (account, client, scope) DO NOTHING`, w.Account, w.Client, sc, micros(w.At)); err != nil {
 			return err
 		}
 	}
@@ -89,7 +87,7 @@ func applyRevokeAccount(t *sqldb.Tx, w grant.RevokeAccount) error {
 }
 
 func applyRevokeClient(t *sqldb.Tx, w grant.RevokeClient) error {
-	if _, err := t.Exec(`DELETE FROM consents WHERE client = ?`, w.Client); err != nil {
+	if err := t.Run(`DELETE FROM consents WHERE client = ?`, w.Client); err != nil {
 		return err
 	}
 	n, err := t.Exec(`UPDATE grants SET revoked_at = ? WHERE client = ? AND revoked_at = 0`, micros(w.At), w.Client)
@@ -108,12 +106,7 @@ func applyRevokeAPI(t *sqldb.Tx, w grant.RevokeAPI) error {
 }
 
 func applyRequire(t *sqldb.Tx, w grant.Require) error {
-	var one int
-	err := t.Row(`SELECT 1 FROM grants WHERE id = ? AND revoked_at = 0 FOR SHARE`, w.Grant).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return &unit.Conflict{Write: w, Why: "the grant does not stand"}
-	}
-	return err
+	return t.MustFind(w, "the grant does not stand", `SELECT 1 FROM grants WHERE id = ? AND revoked_at = 0 FOR SHARE`, w.Grant)
 }
 
 func applyFamilyStart(t *sqldb.Tx, w grant.Start) error {
@@ -122,7 +115,7 @@ func applyFamilyStart(t *sqldb.Tx, w grant.Start) error {
 		SELECT ?, id, ?, CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT) FROM grants WHERE id = ? AND revoked_at = 0 FOR UPDATE`, f.ID, f.Client, micros(f.CreatedAt), micros(f.UsedAt), micros(f.ExpiresAt), f.Grant); err != nil {
 		return err
 	}
-	if _, err := t.Exec(`UPDATE grants SET keep_until = ? WHERE id = ?`, micros(f.ExpiresAt.Add(graceAfterEnd)), f.Grant); err != nil {
+	if err := t.Run(`UPDATE grants SET keep_until = ? WHERE id = ?`, micros(f.ExpiresAt.Add(graceAfterEnd)), f.Grant); err != nil {
 		return err
 	}
 	return insertRefresh(t, w, f.ID, w.First)
@@ -151,12 +144,7 @@ func useFamily(t *sqldb.Tx, w unit.Write, family string, at time.Time) error {
 }
 
 func applyFamilyTouch(t *sqldb.Tx, w grant.Touch) error {
-	var one int
-	err := t.Row(`SELECT 1 FROM refresh_tokens WHERE hash = ? AND family = ? AND used_at = 0 FOR UPDATE`, w.Hash[:], w.Family).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return &unit.Conflict{Write: w, Why: "not the live leaf"}
-	}
-	if err != nil {
+	if err := t.MustFind(w, "not the live leaf", `SELECT 1 FROM refresh_tokens WHERE hash = ? AND family = ? AND used_at = 0 FOR UPDATE`, w.Hash[:], w.Family); err != nil {
 		return err
 	}
 	return useFamily(t, w, w.Family, w.At)

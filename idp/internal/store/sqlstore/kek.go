@@ -48,8 +48,7 @@ func applyActivateKEK(t *sqldb.Tx, w keyring.ActivateKEK) error {
 	if err := t.Serialize(kekLine); err != nil {
 		return err
 	}
-	_, err := t.Exec(`INSERT INTO versions (kind, n) VALUES ('kek', ?) ON CONFLICT (kind) DO UPDATE SET n = excluded.n`, kekNumber(w.Key))
-	return err
+	return t.Run(`INSERT INTO versions (kind, n) VALUES ('kek', ?) ON CONFLICT (kind) DO UPDATE SET n = excluded.n`, kekNumber(w.Key))
 }
 
 // ActiveKEK implements keyring.KEKReader.
@@ -71,14 +70,12 @@ func applyPresent(t *sqldb.Tx, w keyring.Present) error {
 	for _, k := range w.Keys {
 		keys = append(keys, k.String())
 	}
-	_, err := t.Exec(`INSERT INTO leases (name, holder, fence, beat, at) VALUES (?,?,0,1,?) ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, beat = leases.beat + 1, at = excluded.at`,
+	return t.Run(`INSERT INTO leases (name, holder, fence, beat, at) VALUES (?,?,0,1,?) ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, beat = leases.beat + 1, at = excluded.at`,
 		replica+w.Replica, strings.Join(keys, " "), micros(w.At))
-	return err
 }
 
 func applyAbsent(t *sqldb.Tx, w keyring.Absent) error {
-	_, err := t.Exec(`DELETE FROM leases WHERE name = ?`, replica+w.Replica)
-	return err
+	return t.Run(`DELETE FROM leases WHERE name = ?`, replica+w.Replica)
 }
 
 func replicaSweeps() []sweep {

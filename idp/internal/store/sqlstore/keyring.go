@@ -15,8 +15,7 @@ func keyringWrites() []applier {
 
 // moved says that something of a kind has changed.
 func moved(t *sqldb.Tx, kind string) error {
-	_, err := t.Exec(`UPDATE versions SET n = n + 1 WHERE kind = ?`, kind)
-	return err
+	return t.Run(`UPDATE versions SET n = n + 1 WHERE kind = ?`, kind)
 }
 
 // version returns the number of a kind.

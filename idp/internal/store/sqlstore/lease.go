@@ -2,8 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 
 	"ellis.example/idp/internal/lease"
 	"ellis.example/idp/internal/sqldb"
@@ -41,12 +39,7 @@ func applyRelease(t *sqldb.Tx, w lease.Release) error {
 
 // applyHeld locks the row for the rest of the transaction: a successor waits until what was written under it is there.
 func applyHeld(t *sqldb.Tx, w lease.Held) error {
-	var one int
-	err := t.Row(`SELECT 1 FROM leases WHERE name = ? AND fence = ? AND holder <> '' FOR SHARE`, w.Name, w.Fence).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return &unit.Conflict{Write: w, Why: "lost"}
-	}
-	return err
+	return t.MustFind(w, "lost", `SELECT 1 FROM leases WHERE name = ? AND fence = ? AND holder <> '' FOR SHARE`, w.Name, w.Fence)
 }
 
 // Under returns the same store as somebody uses it whose every write is under a condition, such as that a lease is held.

@@ -45,7 +45,7 @@ var fallen = func() (queries []string) {
 
 // fallenMachines implements sqldb.Options.Broken. As few sizes of statements have to be prepared, the last token fills up what is
 // left of one.
-func fallenMachines(t *sqldb.Tx, conditions []unit.Write) (broken []int, err error) {
+func fallenMachines(t *sqldb.Tx, conditions []unit.Write, broken func(int)) (err error) {
 	most := 1 << (len(fallen) - 1)
 	for from := 0; from < len(conditions) && err == nil; from += most {
 		some := conditions[from:min(from+most, len(conditions))]
@@ -55,12 +55,14 @@ func fallenMachines(t *sqldb.Tx, conditions []unit.Write) (broken []int, err err
 			m := some[min(i, len(some)-1)].(grant.MachineStands)
 			args = append(args, m.JTI, m.Client, m.API, m.Issued.UnixMicro(), m.Until.UnixMicro())
 		}
-		err = t.Rows(func(scan func(...any) error) error {
+		err = t.Ask(func(scan func(...any) error) error {
 			var i int
 			err := scan(&i)
-			broken = append(broken, from+min(i, len(some)-1))
+			if err == nil {
+				broken(from + min(i, len(some)-1))
+			}
 			return err
 		}, fallen[n], append(args, sweptKind, sweptKey)...)
 	}
-	return broken, err
+	return err
 }

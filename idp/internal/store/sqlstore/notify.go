@@ -46,13 +46,11 @@ func applySent(t *sqldb.Tx, w notify.Sent) error {
 }
 
 func applyDefer(t *sqldb.Tx, w notify.Defer) error {
-	_, err := t.Exec(`UPDATE outbox SET due_at = ?, fence = 0 WHERE id = ? AND sent_at = 0`, micros(w.Due), w.ID)
-	return err
+	return t.Run(`UPDATE outbox SET due_at = ?, fence = 0 WHERE id = ? AND sent_at = 0`, micros(w.Due), w.ID)
 }
 
 func applyDrop(t *sqldb.Tx, w notify.Drop) error {
-	_, err := t.Exec(`DELETE FROM outbox WHERE id = ?`, w.ID)
-	return err
+	return t.Run(`DELETE FROM outbox WHERE id = ?`, w.ID)
 }
 
 // WaitingMail is how many mails were not sent yet.

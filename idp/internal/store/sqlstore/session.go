@@ -54,9 +54,8 @@ func applySessionEndAll(t *sqldb.Tx, w session.EndAll) error {
 
 func applyDeviceKnow(t *sqldb.Tx, w session.Know) error {
 	d := w.Device
-	_, err := t.Exec(`INSERT INTO devices (account, cookie, id, user_agent, first_seen, last_seen) VALUES (?,?,?,?,?,?) ON CONFLICT (account, cookie) DO UPDATE SET user_agent = excluded.user_agent, last_seen = excluded.last_seen`,
+	return t.Run(`INSERT INTO devices (account, cookie, id, user_agent, first_seen, last_seen) VALUES (?,?,?,?,?,?) ON CONFLICT (account, cookie) DO UPDATE SET user_agent = excluded.user_agent, last_seen = excluded.last_seen`,
 		d.Account, d.Cookie[:], d.ID, d.UserAgent, micros(d.FirstSeen), micros(d.LastSeen))
-	return err
 }
 
 const sessionColumns = `SELECT id, account, device, created_at, auth_time, factor_time, last_seen, acr, amr, user_agent, ip, ended_at FROM sessions`

@@ -51,7 +51,7 @@ func (s *Store) SweepOn(ctx context.Context, now time.Time) (int64, error) {
 		default:
 			to = max(to, min(goal, to+sweepStep.Microseconds()))
 		}
-		_, err = t.Exec(`INSERT INTO spent (kind, key, ref, until) VALUES (?,?,'',?) ON CONFLICT (kind, key) DO UPDATE SET until = excluded.until WHERE spent.until < excluded.until`, sweptKind, sweptKey, to)
+		err = t.Run(`INSERT INTO spent (kind, key, ref, until) VALUES (?,?,'',?) ON CONFLICT (kind, key) DO UPDATE SET until = excluded.until WHERE spent.until < excluded.until`, sweptKind, sweptKey, to)
 		return err
 	})
 	if err != nil {

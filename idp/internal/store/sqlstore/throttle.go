@@ -44,7 +44,7 @@ func applyReservation(t *sqldb.Tx, w throttle.Reservation) error {
 		*w.Counted = next[0].Failures
 	}
 	for i, k := range w.Keys {
-		if _, err := t.Exec(`INSERT INTO throttles (key, failures, eased, until, updated_at, expires_at) VALUES (?,?,?,?,?,?) ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, eased = excluded.eased, until = excluded.until, updated_at = excluded.updated_at, expires_at = excluded.expires_at`,
+		if err := t.Run(`INSERT INTO throttles (key, failures, eased, until, updated_at, expires_at) VALUES (?,?,?,?,?,?) ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, eased = excluded.eased, until = excluded.until, updated_at = excluded.updated_at, expires_at = excluded.expires_at`,
 			k.Name, next[i].Failures, next[i].Eased, micros(next[i].Until), micros(next[i].UpdatedAt), micros(k.Rule.Expires(next[i]))); err != nil {
 			return err
 		}
@@ -63,12 +63,12 @@ func counter(t *sqldb.Tx, name string) (c throttle.Counter, err error) {
 
 func applySettle(t *sqldb.Tx, w throttle.Settle) error {
 	for _, k := range w.Clear {
-		if _, err := t.Exec(`DELETE FROM throttles WHERE key = ?`, k); err != nil {
+		if err := t.Run(`DELETE FROM throttles WHERE key = ?`, k); err != nil {
 			return err
 		}
 	}
 	for _, k := range w.Return {
-		if _, err := t.Exec(`UPDATE throttles SET failures = CASE WHEN failures > 0 THEN failures - 1 ELSE 0 END, until = 0 WHERE key = ?`, k); err != nil {
+		if err := t.Run(`UPDATE throttles SET failures = CASE WHEN failures > 0 THEN failures - 1 ELSE 0 END, until = 0 WHERE key = ?`, k); err != nil {
 			return err
 		}
 	}

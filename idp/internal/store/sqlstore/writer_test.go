@@ -215,7 +215,7 @@ func migrateRefusesANewerSchema(t *testing.T, dsn string) {
 		err := s.db.Maintain(t.Context(), func(t *sqldb.Tx) error {
 			_, err := t.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, TRUE)`, version)
 			if err == nil && worksWith > 0 {
-				_, err = t.Exec(`INSERT INTO schema_steps (version, works_with) VALUES (?,?)`, version, worksWith)
+				err = t.Run(`INSERT INTO schema_steps (version, works_with) VALUES (?,?)`, version, worksWith)
 			}
 			return err
 		})
