@@ -56,7 +56,7 @@ func (t *Tx) run(a asked) (err error) {
 	case err != nil:
 	case a.each != nil:
 		var rs *sql.Rows
-		rs, err = st.QueryContext(t.ctx, a.args...) //nolint:rowserrcheck,sqlclosecheck // walk does
+		rs, err = st.QueryContext(t.ctx, a.args...) //nolint:sqlclosecheck // walk does
 		err = walk(rs, err, a.each)
 	default:
 		var r sql.Result
@@ -169,13 +169,7 @@ func (t *Tx) answer(p *pgconn.Pipeline, c *pgx.Conn, a *asked, heard func()) err
 	case !ok:
 		err = fmt.Errorf("the server answered with a %T", got)
 	case a.each != nil:
-		rows := pgx.RowsFromResultReader(c.TypeMap(), r)
-		for err == nil && rows.Next() {
-			err = a.each(rows.Scan)
-		}
-		if rows.Close(); err == nil {
-			err = rows.Err()
-		}
+		err = walkThrough(pgx.RowsFromResultReader(c.TypeMap(), r), a.each)
 	default:
 		var tag pgconn.CommandTag
 		tag, err = r.Close()
@@ -186,4 +180,15 @@ func (t *Tx) answer(p *pgconn.Pipeline, c *pgx.Conn, a *asked, heard func()) err
 	}
 	t.refused = t.refused || a.guard && refusal(err)
 	return err
+}
+
+// walkThrough is walk for the rows of a flight.
+func walkThrough(rows pgx.Rows, each func(scan func(...any) error) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

@@ -240,7 +240,7 @@ func counted(t *testing.T, dsn string) (through string, sent *atomic.Int64) {
 			}
 			all.Go(func() { _, _ = io.Copy(c, s); _ = c.Close() })
 			all.Go(func() {
-				defer s.Close() //nolint:errcheck // the test ends
+				defer s.Close()
 				buf := make([]byte, 1<<20)
 				for {
 					n, err := c.Read(buf)
