@@ -66,6 +66,7 @@ type writer struct {
 
 	alone bool // what is tried bears no other replica's transaction beside it
 	doubt bool // nobody knows whether what was tried last was written
+	lost  bool // the connection was, before what was tried last had begun
 }
 
 const (

@@ -19,26 +19,32 @@ var errApart = errors.New("a job of the batch is in conflict")
 // one after another, each behind a savepoint, in the transaction that is committed.
 func (w *writer) try(batch []*job) (err error) {
 	w.doubt = false
-	if w.t == nil {
-		if err := w.connect(); err != nil {
-			return err
-		}
-	}
-	long := batch[0].long
 	ctx, done := w.db.d.within(context.Background())
-	if long {
+	if batch[0].long {
 		ctx, done = context.WithTimeout(context.Background(), longPatience)
 	}
 	defer done()
-	err = w.attempt(ctx, batch, w.db.d.flies)
-	if errors.Is(err, errApart) && w.t != nil {
-		err = w.attempt(ctx, batch, false)
+	for kept := w.t != nil; ; kept = false {
+		if w.t == nil {
+			if err := w.connect(); err != nil {
+				return err
+			}
+		}
+		err = w.attempt(ctx, batch, w.db.d.flies)
+		if errors.Is(err, errApart) && w.t != nil {
+			err = w.attempt(ctx, batch, false)
+		}
+		if !kept || !w.lost || errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		// The server is gone since the last transaction, and perhaps back: what was kept of it costs nobody an answer, as nothing
+		// was begun over the connection. One that does not answer in time is not asked again.
 	}
-	return err
 }
 
 func (w *writer) attempt(ctx context.Context, batch []*job, together bool) error {
 	w.t.start(ctx)
+	w.lost = false
 	clear(w.entries) // they are somebody's, and are not to be kept longer
 	w.entries = w.entries[:0]
 	id, head := w.id, w.head
@@ -88,8 +94,10 @@ func verdict(batch []*job, together bool, err error) (lonely bool, _ error) {
 
 // undo takes back what was tried, and lets go of a chain that may not be what it was.
 func (w *writer) undo(err error) {
-	barred := w.t.refused
-	if undo := w.t.rollback(); undo != nil || errors.Is(err, errMoved) {
+	barred, begun := w.t.refused, w.t.begun
+	undo := w.t.rollback()
+	w.lost = undo != nil && !begun
+	if undo != nil || errors.Is(err, errMoved) {
 		w.drop()
 	}
 	if barred {

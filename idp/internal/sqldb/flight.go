@@ -54,7 +54,7 @@ func (t *Tx) run(a asked) (err error) {
 	case err != nil:
 	case a.each != nil:
 		var rs *sql.Rows
-		rs, err = st.QueryContext(t.ctx, a.args...) //nolint:sqlclosecheck // walk does
+		rs, err = st.QueryContext(t.ctx, a.args...)
 		err = walk(rs, err, a.each)
 	default:
 		var r sql.Result
@@ -126,6 +126,7 @@ func (t *Tx) flight(c *pgx.Conn) (err error) {
 			_ = p.Close() // it reads the other answers, and breaks a connection where it cannot
 			return err
 		}
+		t.begun = true
 	}
 	return p.Close()
 }

@@ -32,6 +32,7 @@ type Tx struct {
 
 	begins  bool  // the next that is sent begins the transaction
 	sent    bool  // something of this transaction was
+	begun   bool  // the server said so
 	failed  error // what ended it, or the unit that is applied
 	guards  bool  // the guard is asking
 	refused bool  // the guard refused
@@ -40,7 +41,7 @@ type Tx struct {
 // start makes t that of a new transaction.
 func (t *Tx) start(ctx context.Context) {
 	t.forget()
-	t.ctx, t.late, t.begins, t.sent, t.failed, t.refused = ctx, nil, true, false, nil, false
+	t.ctx, t.late, t.begins, t.sent, t.begun, t.failed, t.refused = ctx, nil, true, false, false, nil, false
 }
 
 // late is what is done at the end of a transaction.
