@@ -139,10 +139,13 @@ func (w *writer) applyAll(batch []*job, together bool) error {
 			continue
 		}
 		own, err := w.one(j, !together && len(batch) > 1)
-		if together && own != nil {
-			err = own
+		if own != nil { // else, its conditions may have had their say meanwhile
+			j.err = own
 		}
-		if j.err = own; err != nil {
+		if together && own != nil {
+			return own
+		}
+		if err != nil {
 			return err
 		}
 	}

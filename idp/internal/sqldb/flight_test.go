@@ -286,3 +286,44 @@ func TestFlight_ABatchIsSentInTwo(t *testing.T) {
 		t.Errorf("a batch was sent in %d", cost)
 	}
 }
+
+// A condition that does not hold is not forgotten where its job asks for an answer meanwhile, by itself or beside others.
+func TestFlight_AConditionIsHeardWhoeverAsksMeanwhile(t *testing.T) {
+	onBoth(t, func(t *testing.T, dsn string) {
+		db := open(t, dsn)
+		db.opt.Broken = func(tx *Tx, asked []unit.Write, broken func(int)) error {
+			for i, c := range asked {
+				err := tx.Ask(func(func(...any) error) error { broken(i); return nil }, `SELECT 1 FROM things WHERE name = ?`, c.(write).name)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		report(t, add(t.Context(), db, "ended", ""))
+		asking := func(condition, name string) func(context.Context) error {
+			return func(ctx context.Context) error {
+				return db.CommitIf(ctx, []unit.Write{write{condition}}, func(tx *Tx) error {
+					n, err := tx.Exec(`INSERT INTO things (name, n) VALUES (?, 1)`, name)
+					if err == nil && n != 1 {
+						err = errors.New("not inserted")
+					}
+					return err
+				}, event("added "+name))
+			}
+		}
+		if err := asking("ended", "alone")(t.Context()); !unit.IsConflict(err) {
+			t.Errorf("by itself: %v", err)
+		}
+		told := shareOne(t, db, asking("stands", "a"), asking("ended", "b"), asking("stands", "c"))
+		if told[0] != nil || !unit.IsConflict(told[1]) || told[2] != nil {
+			t.Errorf("beside others: %v", told)
+		}
+		var n int
+		report(t, db.Row(t.Context(), `SELECT count(*) FROM things`).Scan(&n))
+		if n != 3 {
+			t.Errorf("%d things", n)
+		}
+		followed(t, db)
+	})
+}
