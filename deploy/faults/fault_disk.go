@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -38,7 +39,7 @@ func fillDisk(of func(*system) *volume, writes func(record) bool) func(context.C
 			return err
 		}
 		if !refused {
-			return errRoom
+			return fmt.Errorf("%w: %s", errRoom, r.told(from))
 		}
 		return nil
 	}
@@ -54,6 +55,15 @@ func (r *run) refusal(ctx context.Context, from int, writes func(record) bool) b
 		}
 	}
 	return false
+}
+
+// told says how often each status was answered since from, by operation.
+func (r *run) told(from int) string {
+	times := map[string]int{}
+	for _, rec := range r.driver.ledger.since(from) {
+		times[fmt.Sprint(rec.Op, " ", rec.Status)]++
+	}
+	return fmt.Sprint(times)
 }
 
 // fillDatabase leaves PostgreSQL no room for its tables. Whoever makes room starts it again, if it did not bear that.

@@ -51,8 +51,8 @@ func (r *Ring) VerifyOld(ctx context.Context, compact string, types ...string) (
 	return r.verify(ctx, compact, types, func(State) bool { return true })
 }
 
-// Read is Verify for a token that is likely to be shown again: it returns what read makes of the claims, which is remembered with
-// the token. All who show it share it, and nobody changes it. It is for one read alone. Errors: ErrToken, also where read returns nil.
+// Read is Verify for a token that may be shown again: it returns what read makes of the claims, which is remembered when it is.
+// All who show it share it, and nobody changes it. It is for one read alone. Errors: ErrToken, also where read returns nil.
 func (r *Ring) Read(ctx context.Context, compact, typ string, read func(claims []byte) any) (any, error) {
 	t, _, err := r.find(ctx, compact, read)
 	if err != nil {
@@ -90,21 +90,25 @@ func (r *Ring) find(ctx context.Context, compact string, read func(claims []byte
 	sum := sha256.Sum256([]byte(compact))
 	t, known := v.seen.get(sum)
 	switch {
-	case !known:
+	case !known: // most tokens are shown once: what is made of them is kept from the second time on
 		if t, claims, err = v.verify(compact); err != nil {
 			return t, nil, err
 		}
+		v.seen.put(sum, t)
 	case read == nil || t.read != nil:
 		return t, nil, nil
-	default: // it was shown where nobody reads
+	default:
 		if claims, err = payload(compact); err != nil {
 			return t, nil, err
 		}
 	}
-	if read != nil {
-		t.read = read(claims)
+	if read == nil {
+		return t, claims, nil
 	}
-	v.seen.put(sum, t)
+	t.read = read(claims)
+	if known {
+		v.seen.put(sum, t)
+	}
 	return t, claims, nil
 }
 
