@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -28,17 +29,22 @@ const noticeFull = time.Minute // a log that was begun anew has room of its own 
 
 // fillDisk leaves no room on a volume until something was refused that writes, and a little longer.
 func fillDisk(of func(*system) *volume, writes func(record) bool) func(context.Context, *run, *dice) error {
+	return fillUntil(of, func(ctx context.Context, r *run, from int) bool { return r.refusal(ctx, from, writes) })
+}
+
+// fillUntil leaves no room on a volume until that is noticed in what came since a record, and a little longer.
+func fillUntil(of func(*system) *volume, noticed func(ctx context.Context, r *run, from int) bool) func(context.Context, *run, *dice) error {
 	return func(ctx context.Context, r *run, choice *dice) error {
 		v, from := of(r.sys), r.driver.ledger.len()
 		if err := v.fill(); err != nil {
 			return err
 		}
-		refused := r.refusal(ctx, from, writes)
+		found := noticed(ctx, r, from)
 		pause(choice, 500*time.Millisecond, 1500*time.Millisecond)
 		if err := v.free(); err != nil {
 			return err
 		}
-		if !refused {
+		if !found {
 			return fmt.Errorf("%w: %s", errRoom, r.told(from))
 		}
 		return nil
@@ -47,11 +53,18 @@ func fillDisk(of func(*system) *volume, writes func(record) bool) func(context.C
 
 // refusal waits for a 503 of what writes.
 func (r *run) refusal(ctx context.Context, from int, writes func(record) bool) bool {
+	return soon(ctx, func() bool { return r.refused(from, writes) })
+}
+
+func (r *run) refused(from int, writes func(record) bool) bool {
+	return slices.ContainsFunc(r.driver.ledger.since(from), func(rec record) bool { return writes(rec) && rec.Status == http.StatusServiceUnavailable })
+}
+
+// soon waits until something is so, for as long as a full disk may take to be noticed.
+func soon(ctx context.Context, so func() bool) bool {
 	for end := time.Now().Add(noticeFull); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
-		for _, rec := range r.driver.ledger.since(from) {
-			if writes(rec) && rec.Status == http.StatusServiceUnavailable {
-				return true
-			}
+		if so() {
+			return true
 		}
 	}
 	return false
@@ -66,9 +79,13 @@ func (r *run) told(from int) string {
 	return fmt.Sprint(times)
 }
 
-// fillDatabase leaves PostgreSQL no room for its tables. Whoever makes room starts it again, if it did not bear that.
+// fillDatabase leaves PostgreSQL no room for its tables. Whoever makes room starts it again, if it did not bear that. It may be
+// the standby's log that finds none first: nothing is confirmed then, and nothing refused before somebody has waited in vain.
 func fillDatabase(ctx context.Context, r *run, choice *dice) error {
-	if err := fillDisk(func(s *system) *volume { return s.idpVolume }, record.writes)(ctx, r, choice); err != nil {
+	noticed := func(ctx context.Context, r *run, from int) bool {
+		return soon(ctx, func() bool { return r.sys.pg.Standby().Ended() || r.refused(from, record.writes) })
+	}
+	if err := fillUntil(func(s *system) *volume { return s.idpVolume }, noticed)(ctx, r, choice); err != nil {
 		return err
 	}
 	return r.sys.pg.Revive(ctx)
