@@ -67,6 +67,8 @@ type writer struct {
 	alone bool // what is tried bears no other replica's transaction beside it
 	doubt bool // nobody knows whether what was tried last was written
 	lost  bool // the connection was, before what was tried last had begun
+
+	until time.Time // when what is not written yet of a batch is given up; zero: never
 }
 
 const (
@@ -217,9 +219,14 @@ func (w *writer) commit(batch []*job) {
 	if w.db.opt.Waited != nil {
 		w.db.opt.Waited(began.Sub(batch[0].queued))
 	}
+	w.until = w.db.d.late(began, batch[0].long)
 	err := w.try(batch)
 	if err != nil && len(batch) > 1 && !w.doubt && !errors.Is(err, errMoved) { // what may have been written is not written again, nor what was decided over what is gone
 		for i := range batch {
+			if w.late() {
+				fail(batch[i:], errLate)
+				break
+			}
 			err = w.single(batch[i : i+1])
 			if errors.Is(err, errMoved) || err != nil && w.t == nil && w.connect() != nil {
 				fail(batch[i:], err) // all were decided over what is gone, or nothing answers: they need not wait for it one by one
