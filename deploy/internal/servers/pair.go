@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Pair is a PostgreSQL primary with a synchronous standby: what it answered outlives either of them. Its methods are not for
@@ -77,14 +78,29 @@ func (p *Pair) Rebuild(ctx context.Context) error {
 	return p.wait(ctx)
 }
 
-// Revive starts again whichever of both has ended.
-func (p *Pair) Revive(ctx context.Context) (err error) {
+// Revive starts again whichever of both has ended, or is about to, and returns when both answer.
+func (p *Pair) Revive(ctx context.Context) error {
+	ctx, done := context.WithTimeout(ctx, time.Minute)
+	defer done()
 	for _, n := range p.nodes {
-		if n.Ended() {
-			err = errors.Join(err, n.Start(ctx))
+		for {
+			if n.Ended() {
+				if err := n.Start(ctx); err != nil {
+					return err
+				}
+			}
+			_, err := n.SQL(ctx, "postgres", "SELECT 1")
+			if err == nil {
+				break
+			}
+			select { // one that is about to end has not yet
+			case <-ctx.Done():
+				return err
+			case <-time.After(50 * time.Millisecond):
+			}
 		}
 	}
-	return err
+	return nil
 }
 
 // wait makes commits of the primary wait for the standby. The standby itself is told nothing of it: it got its settings before.
