@@ -188,6 +188,17 @@ func TestRound_SaysRatesAndQuantiles(t *testing.T) {
 	if r.rate() != 50 || r.quantile(.5) != 51 || r.quantile(.99) != 100 || r.per(time.Second) != 10_000 {
 		t.Errorf("rate %v, p50 %v, p99 %v, per %v", r.rate(), r.quantile(.5), r.quantile(.99), r.per(time.Second))
 	}
+	for _, c := range []struct {
+		r    round
+		want float64
+	}{
+		{round{}, 0}, {round{hash: 9}, 0}, {round{times: r.times[:1], cpu: usage{server: 10 * time.Microsecond}}, 0},
+		{round{hash: 9, times: r.times[:1], cpu: usage{server: 10 * time.Microsecond}}, .9},
+	} {
+		if got := c.r.share(); got != c.want { // what is no number has no JSON
+			t.Errorf("a bare hash is %v of %+v", got, c.r)
+		}
+	}
 	if m := median([]int{5, 1, 9, 3}, func(n *int) int { return *n }); m != 3 {
 		t.Errorf("median %d", m)
 	}

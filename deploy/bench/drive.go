@@ -87,6 +87,14 @@ func (r *round) per(cpu time.Duration) float64 {
 	return float64(cpu.Nanoseconds()) / 1e3 / float64(max(len(r.times), 1))
 }
 
+// share is the bare hash as a part of the server's time for one operation; 0 where either was not measured.
+func (r *round) share() float64 {
+	if own := r.per(r.cpu.server); own > 0 {
+		return r.hash / own
+	}
+	return 0
+}
+
 // quantile is the time, in milliseconds, that a share of the operations did not exceed.
 func (r *round) quantile(q float64) float64 {
 	if len(r.times) == 0 {

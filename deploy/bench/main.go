@@ -303,7 +303,7 @@ func summary(o operation, store string, workers int, rounds []round) result {
 		CPU:      median(rounds, func(r *round) float64 { return r.per(r.cpu.server) }),
 		Database: median(rounds, func(r *round) float64 { return r.per(r.cpu.database) }),
 		Cache:    median(rounds, func(r *round) float64 { return r.per(r.cpu.cache) }),
-		Hash:     median(rounds, func(r *round) float64 { return r.hash / r.per(r.cpu.server) }),
+		Hash:     median(rounds, (*round).share),
 		P50:      median(rounds, func(r *round) float64 { return r.quantile(.5) }),
 		P99:      median(rounds, func(r *round) float64 { return r.quantile(.99) }),
 	}
