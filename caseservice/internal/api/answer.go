@@ -3,7 +3,6 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,12 +10,13 @@ import (
 
 var jsonType = []string{"application/json"}
 
-func writeBody(w http.ResponseWriter, status int, contentType []string, body []byte) {
+func writeBody(w http.ResponseWriter, status int, contentType []string, body []byte) (whole bool) {
 	h := w.Header()
 	h["Content-Type"] = contentType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client may be gone
+	_, err := w.Write(body)
+	return err == nil // else, the client may be gone
 }
 
 // ok is the answer to a read.
@@ -70,20 +70,4 @@ func (d *document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeBody(w, http.StatusOK, d.contentType, d.body)
-}
-
-// appendString appends s as a JSON string.
-func appendString[T ~string](b []byte, s T) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			text, err := json.Marshal(string(s))
-			if err != nil { // a string always has a text
-				return append(b, `""`...)
-			}
-			return append(b, text...)
-		}
-	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
 }

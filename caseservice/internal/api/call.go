@@ -57,8 +57,7 @@ func (a *API) access(w http.ResponseWriter, r *http.Request, rt *route, id strin
 		a.fail(w, r, rt.act, err)
 		return
 	}
-	rep.write(w, r)
-	if rep.lent != nil {
+	if rep.write(w, r) && rep.lent != nil { // what was given up may still be read on its way
 		rooms.Put(rep.lent)
 	}
 }
@@ -146,17 +145,17 @@ func (c *call) read(ctx context.Context, id string) (f cases.File, ok bool, err 
 const maxID = 64
 
 // write lets the answer go.
-func (p reply) write(w http.ResponseWriter, r *http.Request) {
+func (p reply) write(w http.ResponseWriter, r *http.Request) (whole bool) {
 	h := w.Header()
 	if p.etag != "" {
 		h["Etag"] = []string{p.etag}
 		if matches(r.Header["If-None-Match"], p.etag) {
 			w.WriteHeader(http.StatusNotModified)
-			return
+			return true
 		}
 	}
 	if p.location != "" {
 		h["Location"] = []string{p.location}
 	}
-	writeBody(w, p.status, jsonType, p.body)
+	return writeBody(w, p.status, jsonType, p.body)
 }

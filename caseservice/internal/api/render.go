@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/chain"
 )
 
 // sizes that answers have, so that they grow once.
@@ -27,9 +28,9 @@ func (l *lexicon) appendCase(b []byte, f *cases.File, now time.Time) ([]byte, er
 		return nil, fmt.Errorf("case %s: no words for form %q in status %q and stage %q", f.ID, f.Form, f.Status, f.Stage)
 	}
 	b = append(b, `{"id":`...)
-	b = appendString(b, f.ID)
+	b = chain.AppendString(b, f.ID)
 	b = append(b, `,"receipt":`...)
-	b = appendString(b, f.Receipt)
+	b = chain.AppendString(b, f.Receipt)
 	b = append(append(b, ','), w.form...)
 	b = append(append(b, ','), w.status[f.Status]...)
 	b = appendTime(b, `,"status_since":"`, f.StatusSince)
@@ -38,14 +39,14 @@ func (l *lexicon) appendCase(b []byte, f *cases.File, now time.Time) ([]byte, er
 	b = appendDate(b, `,"until":`, string(f.Until))
 	b = appendDate(b, `,"until_kind":`, string(f.UntilKind))
 	b = append(b, `,"submitted_on":`...)
-	b = appendString(b, f.SubmittedOn)
+	b = chain.AppendString(b, f.SubmittedOn)
 	b = appendTime(b, `,"updated_at":"`, f.UpdatedAt)
 	b, err := l.appendAppointments(b, f.Appointments, now)
 	if err != nil {
 		return nil, fmt.Errorf("case %s: %w", f.ID, err)
 	}
 	b = append(b, `,"relationship":`...)
-	return append(appendString(b, f.Relationship), '}'), nil
+	return append(chain.AppendString(b, f.Relationship), '}'), nil
 }
 
 // appendDate renders a text that may be absent.
@@ -54,7 +55,7 @@ func appendDate(b []byte, name, value string) []byte {
 	if value == "" {
 		return append(b, "null"...)
 	}
-	return appendString(b, value)
+	return chain.AppendString(b, value)
 }
 
 func (l *lexicon) appendAppointments(b []byte, all []cases.Appointment, now time.Time) (_ []byte, err error) {
@@ -92,17 +93,17 @@ func (l *lexicon) appendAppointment(b []byte, a *cases.Appointment) ([]byte, err
 		return nil, fmt.Errorf("no words for appointments of kind %q", a.Kind)
 	}
 	b = append(b, `{"id":`...)
-	b = appendString(b, a.ID)
+	b = chain.AppendString(b, a.ID)
 	b = append(b, `,"kind":`...)
-	b = appendString(b, a.Kind)
+	b = chain.AppendString(b, a.Kind)
 	b = append(append(b, ','), words...)
 	b = append(b, `,"state":`...)
-	b = appendString(b, a.State)
+	b = chain.AppendString(b, a.State)
 	b = appendTime(b, `,"starts_at":"`, a.StartsAt)
 	b = append(b, `,"place":{"name":`...)
-	b = appendString(b, a.Place)
+	b = chain.AppendString(b, a.Place)
 	b = append(b, `,"address":`...)
-	return append(appendString(b, a.Address), '}', '}'), nil
+	return append(chain.AppendString(b, a.Address), '}', '}'), nil
 }
 
 // appendEvent renders an event of a case of the form (schema Event).
@@ -112,7 +113,7 @@ func (l *lexicon) appendEvent(b []byte, form string, e *cases.Event) ([]byte, er
 		return nil, fmt.Errorf("event %s: no words for %q of form %q", e.ID, e.Code, form)
 	}
 	b = append(b, `{"id":`...)
-	b = appendString(b, e.ID)
+	b = chain.AppendString(b, e.ID)
 	b = appendTime(b, `,"at":"`, e.At)
 	b = append(append(b, ','), w.events[e.Code]...)
 	return append(b, '}'), nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ellis.example/caseservice/internal/cases"
+	"ellis.example/caseservice/internal/chain"
 )
 
 // countsFresh is how long a count is good for: it reads every case, and nobody needs it by the second.
@@ -58,14 +59,14 @@ func (l *lexicon) appendStats(b []byte, counts []cases.Count, now time.Time) []b
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(append(b, `{"form":`...), f.code)
+		b = chain.AppendString(append(b, `{"form":`...), f.code)
 		b = strconv.AppendInt(append(b, `,"total":`...), forms[f.code], 10)
 		b = append(b, `,"stages":[`...)
 		for j, stage := range f.stages {
 			if j > 0 {
 				b = append(b, ',')
 			}
-			b = appendString(append(b, `{"stage":`...), stage)
+			b = chain.AppendString(append(b, `{"stage":`...), stage)
 			b = append(strconv.AppendInt(append(b, `,"count":`...), n[place{f.code, stage}], 10), '}')
 		}
 		b = append(b, ']', '}')

@@ -32,7 +32,7 @@ func (t *Text) Name(name string) {
 // String writes a member.
 func (t *Text) String(name, value string) {
 	t.Name(name)
-	t.b = appendString(t.b, value)
+	t.b = AppendString(t.b, value)
 }
 
 // Some is String with omitempty.
@@ -58,11 +58,11 @@ func (t *Text) Strings(name string, values map[string]string) error {
 	return err
 }
 
-// appendString leaves what needs escapes to the library.
-func appendString(b []byte, s string) []byte {
+// AppendString appends s as a JSON string. What needs escapes is left to the library.
+func AppendString[T ~string](b []byte, s T) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			text, _ := json.Marshal(s) // a string always has a text
+			text, _ := json.Marshal(string(s)) // a string always has a text
 			return append(b, text...)
 		}
 	}
