@@ -77,15 +77,22 @@ func (t *Tx) fly() error {
 		return t.failed
 	}
 	t.sent = true
-	broken := t.conn.Raw(func(c any) error {
-		t.failed = t.flight(c.(*stdlib.Conn).Conn())
-		return nil
-	})
+	broken := t.raw(func(c *pgx.Conn) { t.failed = t.flight(c) })
 	if t.failed == nil {
 		t.failed = broken
 	}
 	t.forget()
 	return t.failed
+}
+
+// raw hands the connection out. A panic in what is made of an answer is an error, and ends the connection: its answers are half read.
+func (t *Tx) raw(use func(*pgx.Conn)) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a write: %v", p)
+		}
+	}()
+	return t.conn.Raw(func(c any) error { use(c.(*stdlib.Conn).Conn()); return nil })
 }
 
 // forget leaves unasked what was not sent.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/jackc/pgx/v5/stdlib"
+
 	"ellis.example/idp/internal/chain"
 	"ellis.example/idp/internal/fault"
 	"ellis.example/idp/internal/unit"
@@ -71,7 +73,7 @@ func (w *writer) attempt(ctx context.Context, batch []*job, together bool) error
 		w.undo(err)
 		return err
 	}
-	if err = w.t.atOnce("COMMIT"); err != nil {
+	if err = w.t.commit(); err != nil {
 		w.doubt = w.db.d.settled != nil && !w.db.d.settled(err)
 		w.drop()
 	}
@@ -195,6 +197,9 @@ func (w *writer) apply(j *job, guarded bool) error {
 	}
 	if w.id == 0 {
 		id, err := w.db.opt.Chain.Enter(w.t, w.head.Writer, j.at)
+		if w.t.failed != nil { // whoever asks for an answer first hears of what was asked before
+			err = w.t.failed
+		}
 		if err != nil {
 			return err
 		}
@@ -215,6 +220,23 @@ func (t *Tx) atOnce(query string) error {
 	}
 	_, err := t.conn.ExecContext(t.ctx, query)
 	return err
+}
+
+// errUndone is a transaction of which the server kept nothing, and said so.
+var errUndone = errors.New("the transaction had failed: nothing of it was committed")
+
+// commit returns when the transaction is durable. COMMIT of one that failed is no error to PostgreSQL: it says that it rolled back.
+func (t *Tx) commit() error {
+	if !t.d.flies {
+		return t.control("COMMIT")
+	}
+	return t.conn.Raw(func(c any) error {
+		tag, err := c.(*stdlib.Conn).Conn().Exec(t.ctx, "COMMIT")
+		if err == nil && tag.String() != "COMMIT" {
+			return errUndone
+		}
+		return err
+	})
 }
 
 // rollback ends a transaction that came to nothing.

@@ -327,3 +327,44 @@ func TestFlight_AConditionIsHeardWhoeverAsksMeanwhile(t *testing.T) {
 		followed(t, db)
 	})
 }
+
+// What is made of an answer may be as wrong as what asks: it costs its job, and not the process.
+func TestFlight_APanicOverAnAnswerIsItsJobsAlone(t *testing.T) {
+	onBoth(t, func(t *testing.T, dsn string) {
+		_, err := mixed(t, open(t, dsn), func(tx *Tx) error {
+			return tx.Ask(func(func(...any) error) error { panic("over an answer") }, `SELECT 1`)
+		})
+		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "panic in a write") {
+			t.Errorf("the odd one: %v", err)
+		}
+	})
+}
+
+// The first event of a chain asks for an answer: a conflict that comes with it is no failure of the storage.
+func TestFlight_AConflictBeforeTheFirstEventIsOne(t *testing.T) {
+	onBoth(t, func(t *testing.T, dsn string) {
+		db := open(t, dsn)
+		err := db.Commit(t.Context(), func(tx *Tx) error {
+			return tx.MustOne(write{"odd"}, "why", `UPDATE things SET n = 2 WHERE name = 'nothing'`)
+		}, event("changed"))
+		if !unit.IsConflict(err) || errors.Is(err, ErrUnavailable) {
+			t.Errorf("told %v", err)
+		}
+	})
+}
+
+// PostgreSQL takes COMMIT of a transaction that failed for a ROLLBACK, and that for a success.
+func TestFlight_ACommitOfWhatFailedIsNone(t *testing.T) {
+	t.Parallel()
+	db := open(t, pgtest.Database(t))
+	err := db.Commit(t.Context(), func(tx *Tx) error {
+		_, err := tx.Exec(`INSERT INTO things (name, n) VALUES ('lost', 1)`)
+		if _, unseen := tx.conn.ExecContext(t.Context(), `SELECT 1 / 0`); unseen == nil {
+			t.Error("nothing failed")
+		}
+		return err
+	}, nil)
+	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, errUndone) {
+		t.Errorf("told %v", err)
+	}
+}
